@@ -1,0 +1,135 @@
+//! The first 64 bytes.
+
+use crate::bytes::Record;
+use crate::{ALIGN, ImageError, OP_LEN, TENSOR_LEN, crc32};
+
+/// The first four bytes of every image.
+pub const MAGIC: [u8; 4] = *b"BTRK";
+/// The format version this code reads and writes.
+pub const VERSION: u16 = 1;
+/// Bytes of the header.
+pub const HEADER_LEN: usize = 64;
+
+/// What the daemon needs to know of an image: sizes, counts and checksums. Lengths and offsets in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The whole image, test vectors included: what is flashed.
+    pub total_len: u32,
+    /// The image without its test vectors: what a product would ship, and what counts against a flash limit.
+    pub model_len: u32,
+    /// CRC-32 of everything behind the header.
+    pub body_crc: u32,
+    /// Planned arena: tensors and scratch at their offsets.
+    pub arena_len: u32,
+    pub n_tensors: u16,
+    pub n_ops: u16,
+    pub n_vectors: u16,
+    /// Sections start at multiples of `1 << section_align_log2`.
+    pub section_align_log2: u8,
+    pub tensors_off: u32,
+    pub ops_off: u32,
+    pub vectors_off: u32,
+    /// Index of the network's input tensor.
+    pub input: u16,
+    /// Index of the network's output tensor.
+    pub output: u16,
+    /// Says which model this is (the importer's hash), so that a record of a run can be traced.
+    pub model_id: u64,
+}
+
+impl Header {
+    /// Reads and checks the header alone: magic, version, its CRC, and that tables lie inside the image.
+    /// `image` may be a prefix; the body is not looked at.
+    pub fn parse(image: &[u8]) -> Result<Self, ImageError> {
+        let short = ImageError::Truncated { needed: HEADER_LEN as u32, have: image.len() as u32 };
+        let head = image.get(..HEADER_LEN).ok_or(short)?;
+        let stored = check_preamble(head)?;
+        let computed = crc32(&head[..HEADER_LEN - 4]);
+        if stored != computed {
+            return Err(ImageError::HeaderCrc { stored, computed });
+        }
+        let header = Self::read(Record(head)).ok_or(short)?;
+        header.check()?;
+        Ok(header)
+    }
+
+    fn read(r: Record<'_>) -> Option<Self> {
+        Some(Self {
+            total_len: r.u32(8)?,
+            body_crc: r.u32(12)?,
+            model_len: r.u32(16)?,
+            arena_len: r.u32(20)?,
+            n_tensors: r.u16(24)?,
+            n_ops: r.u16(26)?,
+            n_vectors: r.u16(28)?,
+            section_align_log2: r.u8(30)?,
+            tensors_off: r.u32(32)?,
+            ops_off: r.u32(36)?,
+            vectors_off: r.u32(40)?,
+            input: r.u16(44)?,
+            output: r.u16(46)?,
+            model_id: u64::from(r.u32(48)?) | u64::from(r.u32(52)?) << 32,
+        })
+    }
+
+    /// The 64 bytes, checksum included.
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let mut out = [0; HEADER_LEN];
+        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, &MAGIC);
+        put(4, &VERSION.to_le_bytes());
+        put(6, &(HEADER_LEN as u16).to_le_bytes());
+        put(8, &self.total_len.to_le_bytes());
+        put(12, &self.body_crc.to_le_bytes());
+        put(16, &self.model_len.to_le_bytes());
+        put(20, &self.arena_len.to_le_bytes());
+        put(24, &self.n_tensors.to_le_bytes());
+        put(26, &self.n_ops.to_le_bytes());
+        put(28, &self.n_vectors.to_le_bytes());
+        put(30, &[self.section_align_log2]);
+        put(32, &self.tensors_off.to_le_bytes());
+        put(36, &self.ops_off.to_le_bytes());
+        put(40, &self.vectors_off.to_le_bytes());
+        put(44, &self.input.to_le_bytes());
+        put(46, &self.output.to_le_bytes());
+        put(48, &self.model_id.to_le_bytes());
+        let crc = crc32(&out[..HEADER_LEN - 4]);
+        out[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// A name for this exact content: equal for equal images, used as the image's id on the wire.
+    pub fn image_id(&self) -> u32 {
+        crc32(&self.to_bytes())
+    }
+
+    fn check(&self) -> Result<(), ImageError> {
+        let field = |ok: bool, field| if ok { Ok(()) } else { Err(ImageError::BadHeader { field }) };
+        let table_end = |off: u32, count: u16, len: usize| u64::from(off) + u64::from(count) * len as u64;
+        field(self.n_tensors > 0, "n_tensors")?;
+        field(self.n_ops > 0, "n_ops")?;
+        field(self.section_align_log2 >= 2 && self.section_align_log2 < 24, "section_align_log2")?;
+        field(self.model_len <= self.total_len, "model_len")?;
+        field(self.tensors_off as usize == HEADER_LEN, "tensors_off")?;
+        field(table_end(self.tensors_off, self.n_tensors, TENSOR_LEN) <= u64::from(self.ops_off), "ops_off")?;
+        field(self.ops_off as usize % ALIGN == 0, "ops_off")?;
+        field(table_end(self.ops_off, self.n_ops, OP_LEN) <= u64::from(self.model_len), "ops_off")?;
+        field(self.vectors_off >= self.model_len && self.vectors_off <= self.total_len, "vectors_off")?;
+        field(self.vectors_off as usize % ALIGN == 0, "vectors_off")?;
+        field(self.input < self.n_tensors, "input")?;
+        field(self.output < self.n_tensors, "output")
+    }
+}
+
+/// Magic and version first: on a blank slot "no image here" says more than "checksum".
+fn check_preamble(head: &[u8]) -> Result<u32, ImageError> {
+    let r = Record(head);
+    if head[..4] != MAGIC {
+        return Err(ImageError::BadMagic);
+    }
+    let found = r.u16(4).unwrap_or(0);
+    if found != VERSION || r.u16(6) != Some(HEADER_LEN as u16) {
+        return Err(ImageError::UnsupportedVersion { found });
+    }
+    Ok(r.u32(HEADER_LEN - 4).unwrap_or(0))
+}

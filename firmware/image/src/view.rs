@@ -1,0 +1,145 @@
+//! A checked image, read in place.
+
+use crate::bytes::{Record, range};
+use crate::validate;
+use crate::{ALIGN, HEADER_LEN, Header, ImageError, OP_LEN, Op, TENSOR_LEN, Tensor, crc32};
+
+/// An image whose every offset, size, width and lifetime was checked. Reading it cannot fail.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<'a> {
+    bytes: &'a [u8],
+    header: Header,
+}
+
+/// One test vector: what goes in, what the host's kernels made of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Vector<'a> {
+    /// Packed network input.
+    pub input: &'a [u8],
+    /// Packed network output that a correct board returns, bit for bit.
+    pub expected: &'a [u8],
+    op_crcs: &'a [u8],
+}
+
+impl Vector<'_> {
+    /// CRC-32 of op `index`'s packed output on the host, to name the first op that went wrong.
+    pub fn op_crc(&self, index: usize) -> Option<u32> {
+        Record(self.op_crcs).u32(index.checked_mul(4)?)
+    }
+}
+
+impl<'a> Image<'a> {
+    /// Checks everything this crate can know of `bytes` (which may be longer than the image, as a slot is).
+    ///
+    /// # Errors
+    /// The first inconsistency found, see [`ImageError`]. No input makes it panic.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let header = Header::parse(bytes)?;
+        let have = bytes.len() as u32;
+        let whole = bytes.get(..header.total_len as usize);
+        let bytes = whole.ok_or(ImageError::Truncated { needed: header.total_len, have })?;
+        let body = bytes.get(HEADER_LEN..).ok_or(ImageError::BadHeader { field: "total_len" })?;
+        let computed = crc32(body);
+        if computed != header.body_crc {
+            return Err(ImageError::BodyCrc { stored: header.body_crc, computed });
+        }
+        let image = Self { bytes, header };
+        validate::image(&image)?;
+        Ok(image)
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The image's own bytes, without what lies behind it in the slot.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Tensor `index`, if there is one.
+    pub fn tensor(&self, index: u16) -> Option<Tensor> {
+        Tensor::read(self.tensor_record(index)?)
+    }
+
+    /// Op `index` in execution order, if there is one.
+    pub fn op(&self, index: u16) -> Option<Op> {
+        Op::read(self.op_record(index)?)
+    }
+
+    /// All ops in execution order.
+    pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
+        (0..self.header.n_ops).filter_map(|i| self.op(i))
+    }
+
+    /// All tensors.
+    pub fn tensors(&self) -> impl Iterator<Item = Tensor> + '_ {
+        (0..self.header.n_tensors).filter_map(|i| self.tensor(i))
+    }
+
+    /// The packed weights (or the softmax table) of an op of this image.
+    pub fn weights(&self, op: &Op) -> Option<&'a [u8]> {
+        range(self.bytes, op.section.weights_off, op.section.weights_len)
+    }
+
+    /// The `{bias, mult}` pairs of an op of this image: 8 bytes per output channel.
+    pub fn channels(&self, op: &Op) -> Option<&'a [u8]> {
+        let out = self.tensor(op.out)?;
+        range(self.bytes, op.section.channels_off, u32::from(out.c) * 8)
+    }
+
+    /// Test vector `index`, if there is one.
+    pub fn vector(&self, index: u16) -> Option<Vector<'a>> {
+        if index >= self.header.n_vectors {
+            return None;
+        }
+        let lens = VectorLens::of(self)?;
+        let at = self.header.vectors_off as usize + index as usize * lens.stride();
+        let part = |from: usize, len: usize| self.bytes.get(at + from..at + from + len);
+        Some(Vector {
+            input: part(0, lens.input)?,
+            expected: part(lens.input_padded, lens.output)?,
+            op_crcs: part(lens.input_padded + lens.output_padded, lens.crcs)?,
+        })
+    }
+
+    pub(crate) fn tensor_record(&self, index: u16) -> Option<Record<'a>> {
+        let off = self.header.tensors_off + u32::from(index) * TENSOR_LEN as u32;
+        let known = index < self.header.n_tensors;
+        known.then(|| range(self.bytes, off, TENSOR_LEN as u32)).flatten().map(Record)
+    }
+
+    pub(crate) fn op_record(&self, index: u16) -> Option<Record<'a>> {
+        let off = self.header.ops_off + u32::from(index) * OP_LEN as u32;
+        let known = index < self.header.n_ops;
+        known.then(|| range(self.bytes, off, OP_LEN as u32)).flatten().map(Record)
+    }
+}
+
+/// Lengths of the parts of every test vector of an image, in bytes.
+pub(crate) struct VectorLens {
+    pub input: usize,
+    pub input_padded: usize,
+    pub output: usize,
+    pub output_padded: usize,
+    pub crcs: usize,
+}
+
+impl VectorLens {
+    pub fn of(image: &Image<'_>) -> Option<Self> {
+        let input = image.tensor(image.header.input)?.bytes();
+        let output = image.tensor(image.header.output)?.bytes();
+        Some(Self {
+            input,
+            input_padded: input.next_multiple_of(ALIGN),
+            output,
+            output_padded: output.next_multiple_of(ALIGN),
+            crcs: 4 * image.header.n_ops as usize,
+        })
+    }
+
+    pub fn stride(&self) -> usize {
+        self.input_padded + self.output_padded + self.crcs
+    }
+}
