@@ -1,0 +1,6 @@
+//! `hil`: the daemon that owns a rack of boards, and its command line.
+//!
+//! Owns the rack, flashing, measuring, campaigns, the store and the HTTP API. Does not know tensors, networks or
+//! strategies: a candidate is an image with a header, a policy is JSON that it keeps. Only [`store`] knows SQL.
+
+pub mod config;
