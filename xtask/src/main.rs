@@ -1,1 +1,54 @@
-fn main() {}
+//! Everything a person or CI does to this repository beyond `cargo build`: install what is missing, build the
+//! firmware, run every test, check the style.
+//!
+//! Owns the knowledge of *how this repository is built and checked*: packages, toolchains, caches, budgets.
+//! Does not know what the programs do: it starts them as processes and links none of our crates, so that it
+//! compiles in seconds on a machine where nothing else builds yet.
+
+mod elf;
+mod firmware;
+mod progress;
+mod repo;
+mod setup;
+mod shell;
+mod suite;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set up, build, test and check Bitrack. Start with `cargo xtask test`.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing on this host; a second run finds everything there and costs under a second.
+    Setup(setup::Options),
+    /// Build the runner for the boards it supports into `target/firmware`, and hold it to its size budget.
+    Firmware(firmware::Options),
+    /// Install, build, check and test everything; ends in the test runner's summary.
+    Test(suite::Options),
+    /// Check the style that a machine can check.
+    Tidy(tidy::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Setup(options) => setup::run(&options),
+        Task::Firmware(options) => firmware::run(&options),
+        Task::Test(options) => suite::run(&options),
+        Task::Tidy(options) => tidy::run(&options),
+    };
+    // Without the backtrace that RUST_BACKTRACE would add: these errors tell a person what to do next.
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

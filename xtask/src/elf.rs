@@ -1,0 +1,82 @@
+//! Sizes of a firmware file, from its section headers.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use object::{Object, ObjectSection, SectionFlags, SectionKind, elf};
+
+/// Bytes of each kind, as `size` counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Code and constants: stays in flash.
+    pub text: u64,
+    /// Initialised variables: in flash, and copied to RAM at reset.
+    pub data: u64,
+    /// Zeroed or uninitialised variables: RAM only.
+    pub bss: u64,
+}
+
+impl Sizes {
+    /// Bytes of flash.
+    pub fn flash(self) -> u64 {
+        self.text + self.data
+    }
+}
+
+/// Reads the sizes of an ELF file.
+///
+/// # Errors
+/// When the file cannot be read or is no ELF file; the error names it.
+pub fn sizes(path: &Path) -> Result<Sizes> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = object::File::parse(&*bytes).with_context(|| format!("{} is no ELF file", path.display()))?;
+    Ok(file.sections().fold(Sizes::default(), |sizes, section| sizes.plus(&section)))
+}
+
+impl Sizes {
+    fn plus<'a>(mut self, section: &impl ObjectSection<'a>) -> Self {
+        let SectionFlags::Elf { sh_flags } = section.flags() else {
+            return self;
+        };
+        let has = |flag: u32| sh_flags & u64::from(flag) != 0;
+        if !has(elf::SHF_ALLOC) {
+            return self;
+        }
+        // cortex-m-rt's `.uninit` and ours for arena and stack take RAM without being zeroed: NOBITS, hence bss.
+        let kind = match section.kind() {
+            SectionKind::UninitializedData => &mut self.bss,
+            _ if has(elf::SHF_WRITE) => &mut self.data,
+            _ => &mut self.text,
+        };
+        *kind += section.size();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell;
+
+    #[test]
+    fn sizes_agree_with_what_was_compiled() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("sizes.c");
+        fs::write(&source, "const char code[1000] = {1}; char data[300] = {1}; char bss[5000];").unwrap();
+        let object = dir.path().join("sizes.o");
+        shell::quietly(shell::command("cc", ["-fdata-sections", "-c", "-o"]).arg(&object).arg(&source)).unwrap();
+        let sizes = sizes(&object).unwrap();
+        assert!((1000..1200).contains(&sizes.text), "{sizes:?}");
+        assert_eq!((sizes.data, sizes.bss), (300, 5000));
+        assert_eq!(sizes.flash(), sizes.text + 300);
+    }
+
+    #[test]
+    fn a_file_that_is_no_elf_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        fs::write(&path, "hello").unwrap();
+        assert!(format!("{:#}", sizes(&path).unwrap_err()).contains("notes.txt"));
+    }
+}
