@@ -29,7 +29,7 @@ mod message;
 mod text;
 
 pub use error::{BoardError, FaultKind};
-pub use frame::{Decoder, Direction, EncodeError, Frame, FrameError, encode};
+pub use frame::{Decoder, Direction, EncodeError, Frame, FrameError, Message, encode};
 pub use message::{
     HelloReply, ImageInfo, LayerReport, MAX_SLOTS, RepeatReport, Request, Response, RunReport, RunRequest, Slot,
     Source, TimerUnit, Verdict,
