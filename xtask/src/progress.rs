@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 /// Something to bring about once. Cheap to ask, safe to repeat.
 pub trait Step {
@@ -45,12 +45,12 @@ pub fn perform(step: &dyn Step) -> Result<()> {
 }
 
 fn attempt(step: &dyn Step) -> Result<()> {
-    let advice = || format!("{} failed. By hand: {}", step.name(), step.by_hand());
-    step.work().with_context(advice)?;
-    if !step.is_done() {
-        bail!("{} reported success but is still missing. By hand: {}", step.name(), step.by_hand());
+    let name = step.name();
+    match step.work() {
+        Err(error) => bail!("{name}: {error:#}\n  by hand: {}", step.by_hand()),
+        Ok(()) if !step.is_done() => bail!("{name}: still missing after the step\n  by hand: {}", step.by_hand()),
+        Ok(()) => Ok(()),
     }
-    Ok(())
 }
 
 /// Runs a piece of work between two progress lines.

@@ -128,8 +128,8 @@ fn pip_download(wheels: &Path) -> Command {
 
 /// Lays out `include/` and `lib/` from the wheels. unzip checks each file's CRC.
 fn unpack(wheels: &Path, dir: &Path) -> Result<()> {
-    let torch = find_wheel(wheels, "torch-")?;
-    let mut whole = unzip(&torch);
+    let mut whole = shell::command("unzip", ["-q", "-o"]);
+    whole.arg(find_wheel(wheels, "torch-")?);
     whole.args(["torch/lib/*", "torch/include/*", "-x"]).args(LEFT_OUT).arg("-d").arg(dir);
     shell::quietly(&mut whole)?;
     for part in ["lib", "include"] {
@@ -137,17 +137,13 @@ fn unpack(wheels: &Path, dir: &Path) -> Result<()> {
     }
     fs::remove_dir(dir.join("torch"))?;
     for (wheel, library) in [("nvidia_cuda_runtime-", "libcudart.so.13"), ("nvidia_cuda_cupti-", "libcupti.so.13")] {
-        let mut single = unzip(&find_wheel(wheels, wheel)?);
-        single.arg("-j").arg(format!("nvidia/*/{library}")).arg("-d").arg(dir.join("lib"));
+        // -j: without the wheel's folders.
+        let mut single = shell::command("unzip", ["-q", "-o", "-j"]);
+        single.arg(find_wheel(wheels, wheel)?);
+        single.arg(format!("nvidia/*/{library}")).arg("-d").arg(dir.join("lib"));
         shell::quietly(&mut single)?;
     }
     fs::write(dir.join("lib/libtorch.so"), "INPUT(-ltorch_cpu)\n").context("cannot write the linker script")
-}
-
-fn unzip(wheel: &Path) -> Command {
-    let mut unzip = shell::command("unzip", ["-q", "-o"]);
-    unzip.arg(wheel);
-    unzip
 }
 
 fn find_wheel(dir: &Path, prefix: &str) -> Result<PathBuf> {
