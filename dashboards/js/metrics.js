@@ -1,0 +1,109 @@
+// What a candidate costs, and which candidates are worth keeping.
+//
+// An instruction count is not a time: `latency` keeps the unit the board reports, and `time` exists only where boards have
+// a clock. A plot shows one unit; candidates in another are left out and counted, never converted.
+
+import { bytes, compact, count, milliseconds } from "./format.js";
+
+const UNIT_TEXT = {
+  instructions: "instructions on a virtual board",
+  cycles: "cycles",
+};
+
+/**
+ * The costs a plot can have on its horizontal axis.
+ * `value(candidate)` and `limit(limits)` are in the unit `unitText` names; both may be null.
+ */
+export const METRICS = {
+  latency: {
+    name: "Latency",
+    unitText: (unit) => UNIT_TEXT[unit] ?? "ticks",
+    value: (candidate) => candidate.ticks,
+    limit: (limits) => limits?.latency_ticks ?? null,
+    axis: compact,
+    exact: (value, unit) => `${count(value)} ${unit ?? "ticks"}`,
+  },
+  time: {
+    name: "Time",
+    unitText: () => "ms",
+    value: (candidate) => candidate.latency_ms,
+    limit: () => null,
+    axis: (value) => compact(value),
+    exact: (value) => milliseconds(value),
+  },
+  flash: {
+    name: "Flash",
+    unitText: () => "image bytes",
+    value: (candidate) => candidate.flash_bytes,
+    limit: (limits) => limits?.flash_bytes ?? null,
+    axis: bytes,
+    exact: (value) => `${count(value)} B`,
+  },
+  ram: {
+    name: "RAM",
+    unitText: () => "planned arena bytes",
+    value: (candidate) => candidate.ram_bytes,
+    limit: (limits) => limits?.ram_bytes ?? null,
+    axis: bytes,
+    exact: (value) => `${count(value)} B`,
+  },
+};
+
+/** The metrics that make sense for these candidates, by name. */
+export function availableMetrics(candidates) {
+  const hasClock = candidates.some((candidate) => candidate.latency_ms !== null && candidate.latency_ms !== undefined);
+  return Object.keys(METRICS).filter((name) => name !== "time" || hasClock);
+}
+
+/**
+ * The candidates that have a place on the plot: an accuracy, a cost, and the unit of the campaign.
+ * @returns {{shown: Object[], otherUnit: number, unplaced: number}} shown by cost, then by falling accuracy; how many are
+ *   missing because they were measured in another unit, and because accuracy or cost is not known.
+ */
+export function placed(candidates, metric, unit) {
+  const shown = [];
+  let otherUnit = 0;
+  let unplaced = 0;
+  for (const candidate of candidates) {
+    const hasUnit = metric === METRICS.latency || metric === METRICS.time;
+    if (!known(candidate.accuracy) || !known(metric.value(candidate))) unplaced += 1;
+    else if (hasUnit && candidate.unit !== unit) otherUnit += 1;
+    else shown.push(candidate);
+  }
+  shown.sort((a, b) => metric.value(a) - metric.value(b) || b.accuracy - a.accuracy || a.index - b.index);
+  return { shown, otherUnit, unplaced };
+}
+
+/**
+ * The Pareto front: feasible candidates that no feasible candidate dominates, where dominating means at least as accurate
+ * and at most as costly, and better in one of the two. Equal candidates do not dominate each other.
+ * @param {Object[]} sorted as `placed` returns them
+ */
+export function paretoFront(sorted, metric) {
+  const front = [];
+  for (const candidate of sorted) {
+    if (candidate.feasible !== true) continue;
+    const last = front.at(-1);
+    const better = !last || candidate.accuracy > last.accuracy;
+    const equal = last && candidate.accuracy === last.accuracy && metric.value(candidate) === metric.value(last);
+    if (better || equal) front.push(candidate);
+  }
+  return front;
+}
+
+/**
+ * The best feasible accuracy after each episode of the search, baselines included where they stand.
+ * @returns {{index: number, accuracy: number}[]} one entry per improvement
+ */
+export function improvements(candidates) {
+  const steps = [];
+  for (const candidate of [...candidates].sort((a, b) => a.index - b.index)) {
+    const isBetter = candidate.feasible === true && candidate.accuracy > (steps.at(-1)?.accuracy ?? -Infinity);
+    if (isBetter) steps.push({ index: candidate.index, accuracy: candidate.accuracy });
+  }
+  return steps;
+}
+
+function known(value) {
+  return typeof value === "number" && Number.isFinite(value);
+}
