@@ -4,3 +4,10 @@
 //! strategies: a candidate is an image with a header, a policy is JSON that it keeps. Only [`store`] knows SQL.
 
 pub mod config;
+pub mod store;
+pub mod types;
+
+/// The source revision this daemon was built from.
+pub fn revision() -> &'static str {
+    env!("HIL_REVISION")
+}

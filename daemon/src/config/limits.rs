@@ -1,5 +1,7 @@
 //! Limits of a campaign: absolute, or relative to the uniform 8-bit network.
 
+use serde_json::{Value, json};
+
 use super::{BoardType, Unit};
 
 /// What a candidate may need. `None` is unlimited.
@@ -20,6 +22,36 @@ pub enum Limit {
     Absolute(u64),
     /// Per cent of what the uniform 8-bit network needs; the agent resolves it.
     Percent(f64),
+}
+
+impl Limits {
+    /// As the agent gets them: `{"flash": {"bytes": N} | {"percent": P} | null, ...}`.
+    pub fn to_json(self) -> Value {
+        let limit = |limit: Option<Limit>, unit: &str| match limit {
+            None => Value::Null,
+            Some(Limit::Absolute(n)) => json!({ unit: n }),
+            Some(Limit::Percent(p)) => json!({ "percent": p }),
+        };
+        json!({
+            "flash": limit(self.flash, "bytes"),
+            "ram": limit(self.ram, "bytes"),
+            "latency": limit(self.latency, "ticks"),
+        })
+    }
+
+    /// The limits in bytes and ticks, unless one is relative and so not known yet.
+    pub fn resolved(self) -> Option<crate::types::Limits> {
+        let absolute = |limit: Option<Limit>| match limit {
+            None => Some(None),
+            Some(Limit::Absolute(n)) => Some(Some(n)),
+            Some(Limit::Percent(_)) => None,
+        };
+        Some(crate::types::Limits {
+            flash_bytes: absolute(self.flash)?,
+            ram_bytes: absolute(self.ram)?,
+            latency_ticks: absolute(self.latency)?,
+        })
+    }
 }
 
 /// A latency as written: ticks once the board type is known.

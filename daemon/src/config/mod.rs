@@ -19,7 +19,7 @@ pub use board_type::{BoardType, Slot, Target, Unit};
 pub use error::{ConfigError, Problem};
 pub use limits::{Latency, Limit, Limits};
 pub use selector::Probe;
-pub use window::{Window, WindowState};
+pub use window::{Window, WindowState, WindowText};
 
 /// The file's name when none is given.
 pub const DEFAULT_FILE: &str = "hil.toml";

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
+use serde::{Deserialize, Serialize};
 
 const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
@@ -23,8 +24,16 @@ pub struct Window {
     closes: Time,
     days: [bool; 7],
     zone: TimeZone,
-    /// As written, for people.
-    text: String,
+    /// As written, for people and for the store.
+    text: WindowText,
+}
+
+/// A window as written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowText {
+    pub hours: String,
+    pub days: String,
+    pub zone: String,
 }
 
 /// Whether a window is open, and until when that stays so.
@@ -42,8 +51,13 @@ impl Window {
     /// What is wrong, in words.
     pub fn new(hours: &str, days: &str, zone: &str) -> Result<Self, String> {
         let (opens, closes) = parse_hours(hours)?;
-        let text = format!("{hours} on {days}, {zone}");
+        let text = WindowText { hours: hours.to_owned(), days: days.to_owned(), zone: zone.to_owned() };
         Ok(Self { opens, closes, days: parse_days(days)?, zone: parse_zone(zone)?, text })
+    }
+
+    /// What [`Window::new`] was given.
+    pub fn text(&self) -> &WindowText {
+        &self.text
     }
 
     /// Whether the window is open at `now`.
@@ -77,7 +91,7 @@ impl Window {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{} on {}, {}", self.text.hours, self.text.days, self.text.zone)
     }
 }
 

@@ -1,0 +1,374 @@
+//! The store by itself: legal and illegal transitions, crashes in between, and a file that others hold, fill up or protect.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::config::{Board, BoardType, Campaign, Limits as Asked, Link, Unit};
+use crate::types::{EpisodeState, Limits, MeasurementWall, Policy, Proposal, Reward};
+
+const IMAGE: &str = "aa";
+
+fn asked() -> Campaign {
+    Campaign {
+        name: "kws".into(),
+        model: "/m".into(),
+        data: "/d".into(),
+        strategy: "ddpg".into(),
+        seed: 1,
+        budget: 10,
+        board_types: vec!["mps2-an386".into()],
+        limits: Asked::default(),
+        window: None,
+        warmup: 1,
+        repeats: 3,
+        options: json!({}),
+    }
+}
+
+fn proposal(index: u32, image: Option<&str>) -> Proposal {
+    let layer = json!({ "name": "conv1", "kind": "conv2d", "weight_bits": 4, "input_bits": 8, "output_bits": 2 });
+    let step = json!({ "tensor": "conv1.weight", "state": [0.5], "raw_action": 0.3, "bits_asked": 4, "bits": 2 });
+    serde_json::from_value(json!({
+        "index": index, "client_key": format!("key {index}"), "strategy": "ddpg", "policy": { "layers": [layer] },
+        "steps": [step], "accuracy": 0.9, "flash_bytes": 1000, "ram_bytes": 500, "image_sha256": image,
+    }))
+    .expect("a proposal")
+}
+
+fn measurement(episode: Option<i64>, ticks: u64) -> NewMeasurement {
+    NewMeasurement {
+        episode,
+        board: "v1".into(),
+        board_type: "mps2-an386".into(),
+        image_sha256: IMAGE.into(),
+        accepted: true,
+        bit_exact: true,
+        repeats: vec![ticks, ticks + 2, ticks + 1],
+        unit: Unit::Instructions,
+        clock_hz: 25_000_000,
+        arena_planned: 64,
+        arena_high_water: Some(60),
+        stack_high_water: Some(900),
+        output_crc: Some(0xab),
+        expected_crc: Some(0xab),
+        firmware_revision: "f1".into(),
+        runner_sha256: "r1".into(),
+        chip_id: "c1".into(),
+        slot: 0,
+        sectors_written: 1,
+        bytes_written: 65536,
+        wall: MeasurementWall::default(),
+        layers: vec![crate::types::LayerTicks {
+            index: 0,
+            kind: "conv2d".into(),
+            weight_bits: Some(4),
+            input_bits: 8,
+            output_bits: 2,
+            ticks,
+        }],
+    }
+}
+
+/// A rack of one board, one image and one campaign.
+fn furnish(db: &mut Db) -> i64 {
+    let boards = [Board { name: "v1".into(), board_type: "mps2-an386".into(), link: Link::Virtual }];
+    db.begin_rack(&boards, &[BoardType::builtin("mps2-an386").expect("built in")]).expect("a rack");
+    let image = ImageRow { sha256: IMAGE.into(), bytes: 9, model_len: 8, arena: 64, ops: 1, vectors: 1, model_id: 7 };
+    db.put_image(&image).expect("an image");
+    db.create_campaign(&CampaignSpec { name: "kws".into(), asked: asked(), unit: Unit::Instructions })
+        .expect("a campaign")
+}
+
+fn furnished() -> (Db, i64) {
+    let mut db = Db::in_memory();
+    let campaign = furnish(&mut db);
+    (db, campaign)
+}
+
+fn new_episode(db: &mut Db, campaign: i64, index: u32) -> i64 {
+    match db.propose(campaign, &proposal(index, Some(IMAGE))).expect("accepted") {
+        Proposed::New(id) => id,
+        Proposed::Known(_) => panic!("episode {index} was there"),
+    }
+}
+
+#[test]
+fn an_episode_from_proposal_to_reward() {
+    let (mut db, campaign) = furnished();
+    let id = new_episode(&mut db, campaign, 0);
+    db.episode_event(id, &EpisodeEvent::Measure).expect("legal");
+    db.add_measurement(&measurement(Some(id), 100)).expect("stored");
+    db.episode_event(id, &EpisodeEvent::Measured).expect("legal");
+    let reward = Reward { reward: 0.5, step_rewards: Some(vec![0.25]), wall: json!({ "learn_ms": 4.0 }) };
+    assert_eq!(db.reward(id, &reward).expect("legal"), EpisodeState::Done);
+
+    let episode = db.episode(id).expect("there");
+    assert_eq!(episode.steps[0].reward, Some(0.25));
+    assert_eq!(episode.measurement.expect("measured").ticks.expect("ticks").median, 101);
+    let detail = db.candidate_detail(id).expect("there");
+    assert_eq!((detail.candidate.ticks, detail.candidate.feasible), (Some(101), Some(true)));
+    assert_eq!(detail.layers[0].ticks, Some(100));
+    assert_eq!(detail.wall["learn_ms"], 4.0);
+    assert_eq!(db.campaign(campaign).expect("there").progress.measured, 1);
+}
+
+#[test]
+fn the_same_proposal_is_one_episode_and_another_is_a_conflict() {
+    let (mut db, campaign) = furnished();
+    let id = new_episode(&mut db, campaign, 0);
+    assert_eq!(db.propose(campaign, &proposal(0, Some(IMAGE))).expect("accepted"), Proposed::Known(id));
+    let mut other = proposal(0, Some(IMAGE));
+    other.client_key = "another".into();
+    assert!(matches!(db.propose(campaign, &other), Err(StoreError::Conflict(_))));
+    assert!(matches!(db.propose(campaign, &proposal(1, Some("never put"))), Err(StoreError::Invalid(_))));
+}
+
+#[test]
+fn without_an_image_an_episode_is_infeasible_at_once_and_takes_one_reward() {
+    let (mut db, campaign) = furnished();
+    db.propose(campaign, &proposal(0, None)).expect("accepted");
+    let id = db.episode_id(EpisodeKey { campaign, index: 0 }).expect("there");
+    let candidate = db.candidate(id).expect("there");
+    assert_eq!((candidate.state, candidate.feasible), (EpisodeState::Infeasible, Some(false)));
+    let rewarded = |reward| EpisodeEvent::Rewarded(reward);
+    assert!(db.episode_event(id, &rewarded(-1.0)).is_ok());
+    assert!(db.episode_event(id, &rewarded(-1.0)).is_ok());
+    assert!(matches!(db.episode_event(id, &rewarded(1.0)), Err(StoreError::Conflict(_))));
+}
+
+fn any_event() -> impl Strategy<Value = EpisodeEvent> {
+    prop_oneof![
+        Just(EpisodeEvent::Measure),
+        Just(EpisodeEvent::Measured),
+        Just(EpisodeEvent::Infeasible("why".into())),
+        Just(EpisodeEvent::Failed("why".into())),
+        (0..3i32).prop_map(|r| EpisodeEvent::Rewarded(f64::from(r))),
+    ]
+}
+
+proptest! {
+    /// Whatever is asked in whatever order: states only move forward, refusals change nothing, and a reward never changes.
+    #[test]
+    fn states_only_move_forward(events in prop::collection::vec(any_event(), 0..12)) {
+        let rank = |s| match s {
+            EpisodeState::Proposed => 0,
+            EpisodeState::Measuring => 1,
+            EpisodeState::Measured | EpisodeState::Infeasible | EpisodeState::Failed => 2,
+            EpisodeState::Done => 3,
+        };
+        let (mut db, campaign) = furnished();
+        let id = new_episode(&mut db, campaign, 0);
+        for event in events {
+            let before = db.candidate(id).expect("there");
+            let accepted = db.episode_event(id, &event).is_ok();
+            let after = db.candidate(id).expect("there");
+            prop_assert!(rank(after.state) >= rank(before.state));
+            prop_assert!(accepted || after.state == before.state);
+            prop_assert!(before.reward.is_none() || before.reward == after.reward);
+            prop_assert_eq!(after.finished_at.is_some(), rank(after.state) >= 2);
+        }
+    }
+}
+
+#[test]
+fn a_measurement_is_reused_once_per_episode_and_only_for_the_same_runner() {
+    let (mut db, campaign) = furnished();
+    let first = db.add_measurement(&measurement(None, 100)).expect("stored");
+    assert_eq!(db.reusable(IMAGE, "mps2-an386", "r1").expect("asked"), Some(first));
+    assert_eq!(db.reusable(IMAGE, "mps2-an386", "r2").expect("asked"), None);
+    assert_eq!(db.reusable(IMAGE, "nucleo-l4r5zi", "r1").expect("asked"), None);
+
+    let id = new_episode(&mut db, campaign, 0);
+    let again = db.reuse_measurement(first, id).expect("reused");
+    assert_eq!(db.reuse_measurement(first, id).expect("reused"), again);
+    let row = db.measurement(again).expect("there");
+    assert_eq!((row.reused_from, row.layers.len(), row.ticks.map(|t| t.median)), (Some(first), 1, Some(101)));
+    assert_eq!(db.board_measurements("v1").expect("counted"), 1);
+}
+
+#[test]
+fn rejected_measurements_are_kept_and_never_reused() {
+    let (mut db, campaign) = furnished();
+    let id = new_episode(&mut db, campaign, 0);
+    let rejected =
+        NewMeasurement { accepted: false, bit_exact: false, output_crc: Some(1), ..measurement(Some(id), 50) };
+    db.add_measurement(&rejected).expect("stored");
+    assert_eq!(db.reusable(IMAGE, "mps2-an386", "r1").expect("asked"), None);
+    db.add_measurement(&measurement(Some(id), 100)).expect("stored");
+    let attempts: Vec<_> =
+        db.episode_measurements(id).expect("there").iter().map(|m| (m.attempt, m.accepted)).collect();
+    assert_eq!(attempts, [(1, false), (2, true)]);
+    assert_eq!(db.candidate(id).expect("there").ticks, Some(101));
+}
+
+#[test]
+fn limits_decide_what_is_feasible_best_and_on_the_front() {
+    let (mut db, campaign) = furnished();
+    let mut relative = asked();
+    relative.limits.latency = Some(crate::config::Limit::Percent(50.0));
+    let spec = CampaignSpec { name: "relative".into(), asked: relative, unit: Unit::Instructions };
+    let relative = db.create_campaign(&spec).expect("a campaign");
+    assert_ne!(relative, campaign);
+    for (index, (accuracy, ticks)) in
+        [(0.9, 300), (0.8, 100), (0.7, 150), (0.8, 100), (0.6, 50)].into_iter().enumerate()
+    {
+        let mut p = proposal(index as u32, Some(IMAGE));
+        p.accuracy = Some(accuracy);
+        db.propose(relative, &p).expect("accepted");
+        let id = db.episode_id(EpisodeKey { campaign: relative, index: index as u32 }).expect("there");
+        db.episode_event(id, &EpisodeEvent::Measure).expect("legal");
+        db.add_measurement(&measurement(Some(id), ticks)).expect("stored");
+        db.episode_event(id, &EpisodeEvent::Measured).expect("legal");
+    }
+    assert!(db.best(relative).expect("asked").is_none(), "nothing is feasible while the limits are unknown");
+    let limits = Limits { latency_ticks: Some(200), ..Limits::default() };
+    db.set_limits(relative, limits).expect("set");
+    db.set_limits(relative, limits).expect("the same again is fine");
+    assert!(matches!(db.set_limits(relative, Limits::default()), Err(StoreError::Conflict(_))));
+    assert_eq!(db.best(relative).expect("asked").map(|c| c.index), Some(1));
+    let front: Vec<_> = db.pareto(relative).expect("asked").iter().map(|c| c.index).collect();
+    assert_eq!(front, [4, 1], "dominated and duplicate points are not on the front");
+}
+
+#[test]
+fn campaigns_stop_resume_and_end() {
+    let (mut db, id) = furnished();
+    let again = CampaignSpec { name: "kws".into(), asked: asked(), unit: Unit::Instructions };
+    assert!(matches!(db.create_campaign(&again), Err(StoreError::Conflict(_))));
+    for event in [CampaignEvent::Stop, CampaignEvent::Stop, CampaignEvent::Resume, CampaignEvent::Finish("done".into())]
+    {
+        db.campaign_event(id, &event).expect("legal");
+    }
+    assert!(matches!(db.campaign_event(id, &CampaignEvent::Resume), Err(StoreError::Conflict(_))));
+    assert_eq!(db.campaign_id("kws").expect("there"), id);
+    assert_eq!(db.campaign_id(&id.to_string()).expect("there"), id);
+    assert!(matches!(db.campaign_id("nobody"), Err(StoreError::NotFound(_))));
+}
+
+#[test]
+fn flash_is_unknown_while_it_is_written_and_wear_is_never_forgotten() {
+    let (mut db, _) = furnished();
+    db.flash_begin("v1", &[0, 65536]).expect("noted");
+    assert_eq!(db.flash_sectors("v1").expect("read")[&0], SectorState { sha256: None, erases: 1 });
+    db.flash_done("v1", &[(0, "h0".into()), (65536, "h1".into())]).expect("noted");
+    assert_eq!(db.flash_sectors("v1").expect("read")[&65536].sha256.as_deref(), Some("h1"));
+    db.flash_begin("v1", &[0]).expect("noted");
+    db.flash_forget("v1").expect("noted");
+    let sectors = db.flash_sectors("v1").expect("read");
+    assert!(sectors.values().all(|s| s.sha256.is_none()));
+    assert_eq!(db.flash_wear("v1").expect("read"), 2);
+}
+
+#[test]
+fn a_restart_closes_leases_and_finds_what_was_being_measured() {
+    let (mut db, campaign) = furnished();
+    db.lease_begin("v1", "somebody").expect("noted");
+    let id = new_episode(&mut db, campaign, 3);
+    db.episode_event(id, &EpisodeEvent::Measure).expect("legal");
+    db.begin_rack(&[], &[]).expect("a rack");
+    let open: i64 =
+        db.conn.query_row("SELECT count(*) FROM leases WHERE until IS NULL", [], |r| r.get(0)).expect("counted");
+    assert_eq!(open, 0);
+    assert_eq!(db.measuring_episodes().expect("read"), [(EpisodeKey { campaign, index: 3 }, id)]);
+}
+
+#[test]
+fn a_newer_schema_and_a_file_that_is_no_database_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hil.sqlite");
+    Db::open(&path).expect("created").conn.pragma_update(None, "user_version", 999).expect("set");
+    assert!(matches!(Db::open(&path), Err(StoreError::NewerSchema { found: 999, .. })));
+    std::fs::write(&path, "not a database, but long enough to look like something").expect("written");
+    let error = Db::open(&path).err().expect("refused").to_string();
+    assert!(error.contains("hil.sqlite"), "{error}");
+}
+
+#[test]
+fn a_writer_elsewhere_is_an_error_to_retry_and_readers_are_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hil.sqlite");
+    let mut db = Db::open(&path).expect("created");
+    db.conn.busy_timeout(Duration::ZERO).expect("set");
+    let campaign = furnish(&mut db);
+    let other = Connection::open(&path).expect("opened");
+    other.execute_batch("BEGIN; SELECT count(*) FROM episodes").expect("reading");
+    let id = new_episode(&mut db, campaign, 0);
+    other.execute_batch("COMMIT; BEGIN IMMEDIATE").expect("writing");
+    let error = db.episode_event(id, &EpisodeEvent::Measure).expect_err("locked");
+    assert!(matches!(error, StoreError::Locked) && error.is_temporary());
+    other.execute_batch("ROLLBACK").expect("released");
+    db.episode_event(id, &EpisodeEvent::Measure).expect("the same write succeeds afterwards");
+}
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_accepted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut db = Db::open(&folder.path().join("hil.sqlite")).expect("created");
+    let campaign = furnish(&mut db);
+    let id = new_episode(&mut db, campaign, 0);
+    db.add_measurement(&measurement(Some(id), 100)).expect("stored");
+    let pages: u32 = db.conn.pragma_query_value(None, "page_count", |r| r.get(0)).expect("asked");
+    db.conn.pragma_update(None, "max_page_count", pages).expect("set");
+    let error = db.put_checkpoint(campaign, 0, "x", &[0; 100_000]).expect_err("full");
+    assert!(matches!(error, StoreError::Full) && error.is_temporary(), "{error}");
+    assert_eq!(db.episode_measurements(id).expect("there").len(), 1);
+    db.conn.pragma_update(None, "max_page_count", pages + 1000).expect("set");
+    db.put_checkpoint(campaign, 0, "x", &[0; 100_000]).expect("the same write succeeds afterwards");
+}
+
+#[test]
+fn a_read_only_database_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hil.sqlite");
+    furnish(&mut Db::open(&path).expect("created"));
+    let mut reader = Db::open_reader(&path).expect("opened");
+    let error = reader.set_board_runner("v1", Some("x")).expect_err("read-only");
+    assert!(matches!(error, StoreError::ReadOnly), "{error}");
+}
+
+#[tokio::test]
+async fn the_handle_writes_and_reads_what_it_wrote() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("deep/er/hil.sqlite")).expect("created");
+    let campaign = store.write(|db| Ok(furnish(db))).await.expect("written");
+    let read = store.read(move |db| db.campaign(campaign)).await.expect("read");
+    assert_eq!(read.name, "kws");
+}
+
+#[test]
+fn sql_that_writes_is_refused_and_sql_that_reads_is_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hil.sqlite");
+    furnish(&mut Db::open(&path).expect("created"));
+    let rows = read_only(&path, "SELECT name, seed, 0.5, NULL FROM campaigns").expect("answered");
+    assert_eq!(rows.columns[..2], ["name", "seed"]);
+    assert_eq!(rows.rows, [[Value::Text("kws".into()), Value::Integer(1), Value::Real(0.5), Value::Null]]);
+    for view in ["best", "pareto", "layer_latency", "candidates_per_hour", "candidates"] {
+        read_only(&path, &format!("SELECT * FROM {view}")).expect(view);
+    }
+    let elsewhere = format!("ATTACH '{}' AS x", folder.path().join("other").display());
+    let writes = [
+        "DELETE FROM campaigns",
+        "INSERT INTO models (path) VALUES ('x')",
+        "DROP TABLE campaigns",
+        "PRAGMA user_version = 3",
+        "PRAGMA journal_mode = delete",
+        "VACUUM",
+        "BEGIN IMMEDIATE",
+        "WITH x AS (SELECT 1) UPDATE campaigns SET seed = 2",
+        elsewhere.as_str(),
+    ];
+    for sql in writes {
+        assert!(matches!(read_only(&path, sql), Err(QueryError::Writes)), "{sql}");
+    }
+    assert!(matches!(read_only(&path, "SELECT 1; SELECT 2"), Err(QueryError::Several)));
+    assert!(matches!(read_only(&path, "SELEKT"), Err(QueryError::Sql(_))));
+    assert!(matches!(read_only(&folder.path().join("none"), "SELECT 1"), Err(QueryError::NoDatabase(_))));
+}
+
+#[test]
+fn a_policy_keeps_its_json() {
+    let policy: Policy = proposal(0, None).policy;
+    assert_eq!(policy.layers[0].weight_bits, Some(4));
+}
