@@ -1,1 +1,212 @@
+//! Runs a validated flash image with the integer kernels, op by op, in a planned arena.
+//!
+//! Owns the interpreter: what remains to be checked when an image meets the kernels, and which kernel gets which
+//! bytes. The board and the host run this same code, so that their outputs are comparable bit for bit. Does not know
+//! where an image comes from, what a tick is, or what the numbers mean. `no_std`, no allocation.
+//!
+//! A loaded [`Engine`] cannot fault: everything an op will touch was checked by [`Engine::load`].
+#![cfg_attr(not(test), no_std)]
+#![warn(missing_docs)]
 
+mod constants;
+mod plan;
+mod step;
+
+use bitrack_image::{Image, ImageError, Tensor};
+use bitrack_kernels::KernelError;
+
+use plan::Plan;
+
+/// Arena and image must start at a multiple of this many bytes: kernels read words.
+pub const ALIGN: usize = bitrack_image::ALIGN;
+
+/// Why bytes are not an image that this engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadError {
+    /// The image itself is inconsistent.
+    Image(ImageError),
+    /// The planned arena is larger than the one at hand. Bytes.
+    ArenaTooSmall {
+        /// What the image plans.
+        needed: u32,
+        /// What there is.
+        have: u32,
+    },
+    /// No kernel would take this op: which op, and what about it.
+    Op {
+        /// The op's index.
+        index: u16,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The image does not start at a multiple of [`ALIGN`].
+    Misaligned,
+}
+
+impl core::fmt::Display for LoadError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Image(error) => error.fmt(f),
+            Self::ArenaTooSmall { needed, have } => {
+                write!(f, "image needs an arena of {needed} bytes, there are {have}")
+            }
+            Self::Op { index, what } => write!(f, "op {index}: {what}"),
+            Self::Misaligned => write!(f, "image does not start at a multiple of {ALIGN} bytes"),
+        }
+    }
+}
+
+impl core::error::Error for LoadError {}
+
+impl From<ImageError> for LoadError {
+    fn from(error: ImageError) -> Self {
+        Self::Image(error)
+    }
+}
+
+/// Why a run did not happen. An image that was loaded gives none of these when arena and input are right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunError {
+    /// The arena is smaller than planned, in bytes, or does not start at a multiple of [`ALIGN`].
+    BadArena {
+        /// What the image plans.
+        needed: usize,
+        /// What was given.
+        have: usize,
+    },
+    /// The packed input has another length than the input tensor.
+    InputLength {
+        /// Bytes of the input tensor.
+        needed: usize,
+        /// Bytes given.
+        have: usize,
+    },
+    /// A kernel refused what [`Engine::load`] let pass: a defect of the engine, never of the image.
+    Kernel {
+        /// The op's index.
+        index: u16,
+        /// What the kernel said.
+        error: KernelError,
+    },
+}
+
+impl core::fmt::Display for RunError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::BadArena { needed, have } => write!(f, "arena of {have} bytes, {needed} aligned ones needed"),
+            Self::InputLength { needed, have } => write!(f, "input of {have} bytes, the tensor has {needed}"),
+            Self::Kernel { index, error } => write!(f, "op {index}: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for RunError {}
+
+/// Looks on while ops run.
+pub trait Observer {
+    /// Op `index` is about to run.
+    fn before(&mut self, _index: u16) {}
+
+    /// Op `index` has run and left `output`, packed.
+    fn after(&mut self, _index: u16, _output: &[u8]) {}
+}
+
+/// Looks away.
+impl Observer for () {}
+
+/// An image that has passed every check.
+#[derive(Debug, Clone, Copy)]
+pub struct Engine<'i> {
+    image: Image<'i>,
+    input: Tensor,
+    output: Tensor,
+}
+
+impl<'i> Engine<'i> {
+    /// Checks `bytes` (which may be longer than the image, as a slot is) in full: the image's own consistency, and that
+    /// every op's shapes, packed weights, channel constants, scratch and alignment are what its kernel asks for.
+    ///
+    /// # Errors
+    /// The first thing found wrong. No input makes it panic.
+    pub fn load(bytes: &'i [u8], arena_bytes: usize) -> Result<Self, LoadError> {
+        let image = Image::parse(bytes)?;
+        if !is_aligned(bytes) {
+            return Err(LoadError::Misaligned);
+        }
+        let needed = image.header().arena_len;
+        if needed as usize > arena_bytes {
+            return Err(LoadError::ArenaTooSmall { needed, have: arena_bytes as u32 });
+        }
+        for index in 0..image.header().n_ops {
+            let plan = Plan::of(&image, index);
+            plan.and_then(|plan| plan.check_constants()).map_err(|what| LoadError::Op { index, what })?;
+        }
+        let tensor = |index, field| image.tensor(index).ok_or(ImageError::BadHeader { field });
+        let input = tensor(image.header().input, "input")?;
+        let output = tensor(image.header().output, "output")?;
+        Ok(Self { image, input, output })
+    }
+
+    /// The image.
+    pub fn image(&self) -> &Image<'i> {
+        &self.image
+    }
+
+    /// The network's input tensor.
+    pub fn input(&self) -> &Tensor {
+        &self.input
+    }
+
+    /// The network's output tensor.
+    pub fn output(&self) -> &Tensor {
+        &self.output
+    }
+
+    /// Bytes from the arena's start to the end of the last tensor or scratch that a run writes: what a painted arena
+    /// shows at most. Tensors that no op writes are not counted.
+    pub fn arena_high_water(&self) -> usize {
+        let outputs = self.image.ops().filter_map(|op| self.image.tensor(op.out));
+        let tensors = outputs.chain([self.input]).map(|t| t.arena_off as usize + t.bytes());
+        let scratch =
+            self.image.ops().filter(|op| op.scratch_len > 0).map(|op| (op.scratch_off + op.scratch_len) as usize);
+        tensors.chain(scratch).max().unwrap_or(0)
+    }
+
+    /// Where a run leaves the network's packed output in the arena.
+    pub fn output_range(&self) -> core::ops::Range<usize> {
+        plan::span(&self.output)
+    }
+
+    /// Runs the network on a packed `input` and returns its packed output, which lies in `arena`.
+    ///
+    /// # Errors
+    /// `arena` or `input` is not what the image needs.
+    pub fn run<'a>(
+        &self,
+        arena: &'a mut [u8],
+        input: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<&'a [u8], RunError> {
+        let needed = self.image.header().arena_len as usize;
+        let bad_arena = RunError::BadArena { needed, have: arena.len() };
+        if arena.len() < needed || !is_aligned(arena) {
+            return Err(bad_arena);
+        }
+        let (needed, have) = (self.input.bytes(), input.len());
+        let place = arena.get_mut(plan::span(&self.input)).ok_or(bad_arena)?;
+        if needed != have {
+            return Err(RunError::InputLength { needed, have });
+        }
+        place.copy_from_slice(input);
+        for index in 0..self.image.header().n_ops {
+            observer.before(index);
+            let written = step::run(&self.image, index, arena).map_err(|error| RunError::Kernel { index, error })?;
+            observer.after(index, arena.get(written).ok_or(bad_arena)?);
+        }
+        arena.get(self.output_range()).ok_or(bad_arena)
+    }
+}
+
+fn is_aligned(bytes: &[u8]) -> bool {
+    bytes.as_ptr().addr().is_multiple_of(ALIGN)
+}
