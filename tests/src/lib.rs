@@ -1,4 +1,7 @@
-
-//! What the end-to-end tests share. The tests themselves are in `tests/tests`.
+//! What the end-to-end tests share: a lab with a daemon and virtual boards, and a browser. The tests themselves are in
+//! `tests/tests`.
+//!
+//! Knows the programs only from outside: their command lines, the HTTP API, the database, the page.
 
 pub mod browser;
+pub mod lab;
