@@ -4,6 +4,8 @@
 //! strategies: a candidate is an image with a header, a policy is JSON that it keeps. Only [`store`] knows SQL.
 
 pub mod config;
+pub mod process;
+pub mod rack;
 pub mod store;
 pub mod types;
 

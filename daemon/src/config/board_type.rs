@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::raw;
 
 /// The profiles that come with the daemon, by name.
-const BUILTIN: [(&str, &str); 3] = [
+const BUILTIN: [(&str, &str); 4] = [
     ("mps2-an386", include_str!("../../board-types/mps2-an386.toml")),
+    ("mps2-an500", include_str!("../../board-types/mps2-an500.toml")),
     ("nucleo-h743zi", include_str!("../../board-types/nucleo-h743zi.toml")),
     ("nucleo-l4r5zi", include_str!("../../board-types/nucleo-l4r5zi.toml")),
 ];

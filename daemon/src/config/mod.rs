@@ -55,6 +55,8 @@ pub struct Board {
     pub name: String,
     /// Name of one of [`Config::board_types`].
     pub board_type: String,
+    /// The chip's own number, when the file insists on one: another chip is refused.
+    pub chip_id: Option<String>,
     pub link: Link,
 }
 

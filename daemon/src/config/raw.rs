@@ -36,6 +36,7 @@ pub struct Board {
     pub board_type: Spanned<String>,
     pub probe: Option<Spanned<String>>,
     pub serial: Option<Spanned<String>>,
+    pub chip_id: Option<String>,
     #[serde(default)]
     pub r#virtual: bool,
 }

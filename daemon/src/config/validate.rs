@@ -117,7 +117,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        Some(Board { name, board_type: board_type.name.clone(), link })
+        Some(Board { name, board_type: board_type.name.clone(), chip_id: raw.chip_id, link })
     }
 
     fn virtual_link(&mut self, span: Range<usize>, board_type: &BoardType) -> Option<Link> {

@@ -72,7 +72,7 @@ fn measurement(episode: Option<i64>, ticks: u64) -> NewMeasurement {
 
 /// A rack of one board, one image and one campaign.
 fn furnish(db: &mut Db) -> i64 {
-    let boards = [Board { name: "v1".into(), board_type: "mps2-an386".into(), link: Link::Virtual }];
+    let boards = [Board { name: "v1".into(), board_type: "mps2-an386".into(), chip_id: None, link: Link::Virtual }];
     db.begin_rack(&boards, &[BoardType::builtin("mps2-an386").expect("built in")]).expect("a rack");
     let image = ImageRow { sha256: IMAGE.into(), bytes: 9, model_len: 8, arena: 64, ops: 1, vectors: 1, model_id: 7 };
     db.put_image(&image).expect("an image");
