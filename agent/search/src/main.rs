@@ -8,7 +8,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     cli::start_log();
     match cli::Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -1,8 +1,10 @@
 //! The command line: arguments in, text out.
 
+mod check;
 mod train;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 /// Proposes mixed-precision versions of a neural network and learns from how they measure on real boards.
@@ -23,6 +25,7 @@ with train.npz and eval.npz. RUST_LOG=debug says more.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Train(train::Args),
 }
 
@@ -31,9 +34,10 @@ impl Cli {
     ///
     /// # Errors
     /// Whatever went wrong, with its context, for a person to read.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Train(args) => train::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Train(args) => train::run(&args).map(|()| ExitCode::SUCCESS),
         }
     }
 }

@@ -1,0 +1,37 @@
+//! `hil-agent check`.
+
+use bitrack_search::check;
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Recompute golden results: print each mismatch, then `N passed, M failed`; exit with 1 on any mismatch.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Rule-based bit cutting (arXiv 1905.13082): bits, bytes and peak RAM of every case
+    RuleBased {
+        /// A JSON file with `nets` and `rule_based`
+        file: PathBuf,
+    },
+}
+
+/// Runs one check; a mismatch is a failure, but not an error: the counts are the last line in any case.
+///
+/// # Errors
+/// An unusable file.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let tally = match &args.what {
+        What::RuleBased { file } => check::check_rule_based(file)?,
+    };
+    for line in &tally.mismatches {
+        println!("{line}");
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
