@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { bytes, count, milliseconds, percent, short, UNKNOWN } from "./format.js";
 import { bitsLegend, layersView } from "./layers.js";
-import { METRICS } from "./metrics.js";
+import { exceeded, METRICS } from "./metrics.js";
 import { badge, empty, failureView, meter, pill, tile, timeView } from "./parts.js";
 
 /**
@@ -16,7 +16,7 @@ export function candidateView(candidate, loaded, campaign, isFollowing) {
   if (!candidate) return [h("h2", {}, "Candidate"), empty("Nothing to show yet.")];
   const detail = loaded?.detail ?? null;
   return [
-    head(candidate, isFollowing),
+    head(candidate, campaign?.limits ?? null, isFollowing),
     candidate.reason ? h("p", { class: "reason-line" }, candidate.reason) : null,
     h("dl", { class: "tiles compact" }, figures(candidate)),
     meters(candidate, detail, campaign?.limits ?? null),
@@ -25,11 +25,12 @@ export function candidateView(candidate, loaded, campaign, isFollowing) {
   ];
 }
 
-function head(candidate, isFollowing) {
+function head(candidate, limits, isFollowing) {
+  const over = candidate.feasible === false ? exceeded(candidate, limits) : [];
   const title = candidate.label ? `${candidate.label} (episode ${candidate.index})` : `Episode ${candidate.index}`;
   return h("header", { class: "panel-head" }, h("h2", {}, title), pill(candidate.state),
     candidate.feasible === true ? badge("feasible", "within every limit of the campaign", "good") : null,
-    candidate.feasible === false ? badge("over a limit", "measured, and not within the campaign\u2019s limits", "bad") : null,
+    over.length > 0 ? badge(`over the ${over.join(" and ")} limit`, "not within the campaign\u2019s limits", "bad") : null,
     isFollowing ? badge("best so far", "shown until you choose another") : null,
     h("a", { class: "raw", href: `api/candidates/${candidate.id}` }, "JSON"));
 }

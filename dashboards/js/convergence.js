@@ -43,7 +43,7 @@ function axes(x, y, domainY, last, width, height) {
 function dots(known, x, y, [low]) {
   const visible = known.filter((one) => one.accuracy >= low);
   const d = visible.map((one) => `M${x(one.index).toFixed(1)} ${y(one.accuracy).toFixed(1)}h0`).join("");
-  return s("path", { class: "crowd faint", d });
+  return s("g", { class: visible.length > 1500 ? "dense" : null }, s("path", { class: "crowd faint", d }));
 }
 
 function line(steps, last, x, y) {

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { bytes, compact, count, percent, UNKNOWN } from "./format.js";
+import { exceeded } from "./metrics.js";
 import { empty, pill } from "./parts.js";
 
 const PAGE = 25;
@@ -44,8 +45,9 @@ export function sortedBy(table, column) {
  * @param {Set<number>} front ids of the Pareto front
  * @param {Object} table as `INITIAL_TABLE`
  * @param {?Object} selected
+ * @param {?Object} limits of the campaign
  */
-export function episodesView(candidates, front, table, selected) {
+export function episodesView(candidates, front, table, selected, limits) {
   const filter = FILTERS.find((one) => one.name === table.filter);
   const rows = candidates.filter((one) => filter.test(one, front));
   sortRows(rows, table);
@@ -54,7 +56,7 @@ export function episodesView(candidates, front, table, selected) {
   return [
     h("header", { class: "panel-head" }, h("h2", {}, "Episodes"), filterBar(candidates, front, table)),
     rows.length === 0 ? empty("None.") : h("div", { class: "table-scroll" }, h("table", { class: "episodes" }, head(table),
-      h("tbody", {}, rows.slice(page * PAGE, (page + 1) * PAGE).map((one) => row(one, front, selected))))),
+      h("tbody", {}, rows.slice(page * PAGE, (page + 1) * PAGE).map((one) => row(one, front, selected, limits))))),
     pages > 1 ? pager(page, pages, rows.length) : null,
   ];
 }
@@ -88,7 +90,7 @@ function head(table) {
   })));
 }
 
-function row(one, front, selected) {
+function row(one, front, selected, limits) {
   const name = `Show episode ${one.index}`;
   const cells = {
     index: h("button", { type: "button", class: "row-button", "aria-label": name, "aria-pressed": String(one.id === selected?.id) }, one.index),
@@ -101,10 +103,19 @@ function row(one, front, selected) {
     bits: one.weight_bits_mean?.toFixed(2) ?? UNKNOWN,
     reward: one.reward?.toFixed(3) ?? UNKNOWN,
     board: one.board ?? UNKNOWN,
-    reason: [one.reused ? h("span", { class: "muted" }, "reused measurement ") : null, one.feasible === false && one.state !== "infeasible" ? h("span", { class: "warn" }, "over a limit ") : null, one.reason],
+    reason: remark(one, limits),
   };
   return h("tr", { "data-key": `episode-${one.id}`, "data-select": one.index, class: rowClass(one), "aria-current": one.id === selected?.id ? "true" : null },
     COLUMNS.map((column) => h("td", { class: classes(column), "data-column": column.name }, cells[column.name])));
+}
+
+function remark(one, limits) {
+  const over = one.feasible === false && one.state !== "infeasible" ? exceeded(one, limits) : [];
+  return [
+    one.reused ? "measurement reused " : null,
+    over.length > 0 ? h("span", { class: "warn" }, `over the ${over.join(" and ")} limit `) : null,
+    one.reason,
+  ];
 }
 
 function latency(one) {

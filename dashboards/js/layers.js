@@ -25,7 +25,7 @@ export function layersView(layers, unit) {
         h("th", { scope: "col", title: "bits per weight" }, "W"), h("th", { scope: "col", title: "bits per input activation" }, "In"),
         h("th", { scope: "col", title: "bits per output activation" }, "Out"), h("th", { scope: "col", class: "numeric wide-only" }, "MACs"),
         h("th", { scope: "col", class: "bar-head" }, `Latency (${unit ?? "not measured"})`),
-        h("th", { scope: "col", class: "numeric wide-only", title: `${unit ?? "ticks"} per multiply-accumulate` }, "per MAC"))),
+        h("th", { scope: "col", class: "numeric roomy-only", title: `${unit ?? "ticks"} per multiply-accumulate` }, "per MAC"))),
       h("tbody", {}, layers.map((layer) => layerRow(layer, total, most))))),
     total > 0 ? h("p", { class: "muted" }, `Sum of the layers: ${count(total)} ${unit ?? ""}`) : null,
   ];
@@ -34,13 +34,13 @@ export function layersView(layers, unit) {
 function layerRow(layer, total, most) {
   return h("tr", { "data-key": `layer-${layer.index}` },
     h("td", { class: "numeric" }, layer.index),
-    h("td", {}, h("span", { class: "layer-name" }, layer.name), " ", h("small", { class: "muted" }, layer.kind)),
+    h("td", {}, h("span", { class: "layer-name" }, layer.name), " ", h("small", { class: "muted layer-kind" }, layer.kind)),
     h("td", {}, bitsChip(layer.weight_bits)), h("td", {}, bitsChip(layer.input_bits)), h("td", {}, bitsChip(layer.output_bits)),
     h("td", { class: "numeric wide-only" }, compact(layer.macs)),
     h("td", {}, layer.ticks === null ? UNKNOWN : h("div", { class: "bar-cell" },
       h("span", { class: "layer-bar", "aria-hidden": "true" }, h("i", { style: { width: `${((100 * layer.ticks) / (most || 1)).toFixed(2)}%` } })),
       h("span", { class: "numeric", title: count(layer.ticks) }, compact(layer.ticks)), h("small", { class: "muted" }, percent(layer.ticks / (total || 1), 1)))),
-    h("td", { class: "numeric wide-only" }, layer.macs && layer.ticks ? (layer.ticks / layer.macs).toFixed(2) : UNKNOWN));
+    h("td", { class: "numeric roomy-only" }, layer.macs && layer.ticks ? (layer.ticks / layer.macs).toFixed(2) : UNKNOWN));
 }
 
 function bitsChip(bits) {

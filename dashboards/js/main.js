@@ -41,7 +41,7 @@ function draw() {
   drawCharts(campaign, candidate, candidates);
   patch(part("candidate"), candidateView(candidate, store.details.get(candidate?.id), campaign, store.indexChosen === null));
   const front = new Set(view.plot.front.map((one) => one.id));
-  patch(part("episodes"), episodesView(candidates, front, view.table, candidate));
+  patch(part("episodes"), episodesView(candidates, front, view.table, candidate, campaign?.limits ?? null));
   document.title = campaign ? `${campaign.name} ${campaign.measured}/${campaign.budget} \u00b7 Bitrack` : "Bitrack";
   document.body.classList.toggle("stale", store.link.state !== "live");
   readMissing(campaign, candidate);

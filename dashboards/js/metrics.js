@@ -17,6 +17,7 @@ const UNIT_TEXT = {
 export const METRICS = {
   latency: {
     name: "Latency",
+    word: "latency",
     unitText: (unit) => UNIT_TEXT[unit] ?? "ticks",
     value: (candidate) => candidate.ticks,
     limit: (limits) => limits?.latency_ticks ?? null,
@@ -25,6 +26,7 @@ export const METRICS = {
   },
   time: {
     name: "Time",
+    word: "time",
     unitText: () => "ms",
     value: (candidate) => candidate.latency_ms,
     limit: () => null,
@@ -33,6 +35,7 @@ export const METRICS = {
   },
   flash: {
     name: "Flash",
+    word: "flash",
     unitText: () => "image bytes",
     value: (candidate) => candidate.flash_bytes,
     limit: (limits) => limits?.flash_bytes ?? null,
@@ -41,6 +44,7 @@ export const METRICS = {
   },
   ram: {
     name: "RAM",
+    word: "RAM",
     unitText: () => "planned arena bytes",
     value: (candidate) => candidate.ram_bytes,
     limit: (limits) => limits?.ram_bytes ?? null,
@@ -57,7 +61,7 @@ export function availableMetrics(candidates) {
 
 /**
  * The candidates that have a place on the plot: an accuracy, a cost, and the unit of the campaign.
- * @returns {{shown: Object[], otherUnit: number, unplaced: number}} shown by cost, then by falling accuracy; how many are
+ * @returns {{shown: Object[], otherUnit: number, unplaced: number}} shown by cost, then by falling accuracy, then by episode; how many are
  *   missing because they were measured in another unit, and because accuracy or cost is not known.
  */
 export function placed(candidates, metric, unit) {
@@ -76,19 +80,24 @@ export function placed(candidates, metric, unit) {
 
 /**
  * The Pareto front: feasible candidates that no feasible candidate dominates, where dominating means at least as accurate
- * and at most as costly, and better in one of the two. Equal candidates do not dominate each other.
+ * and at most as costly, and better in one of the two. Of equal candidates the earliest stands for all, as in the database's
+ * view `pareto`.
  * @param {Object[]} sorted as `placed` returns them
  */
 export function paretoFront(sorted, metric) {
   const front = [];
   for (const candidate of sorted) {
     if (candidate.feasible !== true) continue;
-    const last = front.at(-1);
-    const better = !last || candidate.accuracy > last.accuracy;
-    const equal = last && candidate.accuracy === last.accuracy && metric.value(candidate) === metric.value(last);
-    if (better || equal) front.push(candidate);
+    if (front.length === 0 || candidate.accuracy > front.at(-1).accuracy) front.push(candidate);
   }
   return front;
+}
+
+/** Which limits a candidate exceeds, by name, as far as that is known. */
+export function exceeded(candidate, limits) {
+  return [METRICS.latency, METRICS.flash, METRICS.ram]
+    .filter((metric) => known(metric.limit(limits)) && known(metric.value(candidate)) && metric.value(candidate) > metric.limit(limits))
+    .map((metric) => metric.word);
 }
 
 /**

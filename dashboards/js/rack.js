@@ -56,8 +56,8 @@ function wearFacts(board) {
   return [
     fact("Since", timeView(board.since)),
     fact("Measured", count(board.measurements)),
-    fact("Erases", [`${count(board.erases_max)} of ${count(board.endurance)} `, bar("flash endurance used", share, share > 0.8 ? "worn" : ""),
-      ` ${percent(share, share < 0.01 ? 3 : 1)}`]),
+    fact("Erases", h("span", { title: `${percent(share, 3)} of what the most erased sector endures` }, `${count(board.erases_max)} of ${count(board.endurance)}`,
+      share >= 0.01 ? [`, ${percent(share, 0)} `, bar("flash endurance used", share, share > 0.8 ? "worn" : "")] : null)),
   ];
 }
 

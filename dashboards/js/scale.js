@@ -25,11 +25,11 @@ export function paddedDomain(values, margin = 0.06) {
   return [low - pad, high + pad];
 }
 
-/** About `wanted` round values inside the domain, in steps of 1, 2 or 5 times a power of ten. */
+/** About `wanted` round values inside the domain, in steps of 1, 2, 2.5 or 5 times a power of ten. */
 export function roundTicks([low, high], wanted) {
   const raw = (high - low) / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw * 0.999);
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((size) => size >= raw * 0.9);
   const ticks = [];
   for (let n = Math.ceil(low / step); n * step <= high; n += 1) ticks.push(n * step);
   return ticks;

@@ -89,7 +89,7 @@ export function describe(candidate, plot) {
 
 /** The plot itself. */
 export function scatterView(plot, selected, best) {
-  const label = `Accuracy against ${plot.metric.name.toLowerCase()}: ${plural(plot.inside.length, "candidate")}, ` +
+  const label = `Accuracy against ${plot.metric.word}: ${plural(plot.inside.length, "candidate")}, ` +
     `${count(plot.front.length)} on the Pareto front. Arrow keys move between candidates.`;
   return s("svg", {
     class: "plot", role: "application", tabindex: "0", "aria-label": label, width: plot.width, height: plot.height,
@@ -142,12 +142,12 @@ function crowd(plot) {
 }
 
 function frontLine(plot) {
-  const points = plot.front.filter((one) => plot.x.contains(plot.metric.value(one)) && plot.y.contains(one.accuracy)).map(plot.at);
+  const visible = plot.front.filter((one) => plot.x.contains(plot.metric.value(one)) && plot.y.contains(one.accuracy));
   // A staircase: between two measured candidates nothing is known to be better than the cheaper one.
-  const stairs = points.map(({ left, top }, i) => (i === 0 ? `M${left} ${top}` : `H${left}V${top}`)).join("");
-  return s("g", { class: "front" },
-    s("path", { d: stairs }),
-    plot.front.map((one, i) => points[i] && s("circle", { cx: plot.at(one).left, cy: plot.at(one).top, r: 4.5, "data-episode": one.index })));
+  const stairs = visible.map(plot.at).map(({ left, top }, i) => (i === 0 ? `M${left} ${top}` : `H${left}V${top}`)).join("");
+  const points = visible.map((one) => ({ one, ...plot.at(one) }));
+  return s("g", { class: "front" }, s("path", { d: stairs }),
+    points.map(({ one, left, top }) => s("circle", { cx: left, cy: top, r: 4.5, "data-episode": one.index })));
 }
 
 function baselines(plot) {

@@ -46,7 +46,8 @@ impl Browser {
             .timeout_global(Some(Duration::from_millis(WAIT_MS * 2)))
             .build()
             .into();
-        let mut browser = Self { driver, mark, session: format!("http://127.0.0.1:{port}/session"), agent, _profile: profile };
+        let mut browser =
+            Self { driver, mark, session: format!("http://127.0.0.1:{port}/session"), agent, _profile: profile };
         let answer = browser.post("", capabilities(browser._profile.path(), width, height));
         let id = answer["sessionId"].as_str().expect("a session id").to_owned();
         browser.session = format!("{}/{id}", browser.session);
@@ -67,12 +68,18 @@ impl Browser {
 
     /// Makes the page `width` by `height` CSS pixels.
     pub fn resize(&self, width: u32, height: u32) {
-        self.command("Emulation.setDeviceMetricsOverride", json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }));
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
+        );
     }
 
     /// Tells the page that the reader prefers `"light"` or `"dark"`.
     pub fn prefer(&self, scheme: &str) {
-        self.command("Emulation.setEmulatedMedia", json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }));
+        self.command(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }),
+        );
     }
 
     /// A command of Chromium's own debugging protocol.
@@ -103,7 +110,12 @@ impl Browser {
              check();"
         );
         let answer = self.post("/execute/async", json!({ "script": script, "args": [] }));
-        assert!(answer.get("value").is_some(), "never true: {expression}\nlast error: {}\npage:\n{}", answer["trouble"], answer["text"].as_str().unwrap_or(""));
+        assert!(
+            answer.get("value").is_some(),
+            "never true: {expression}\nlast error: {}\npage:\n{}",
+            answer["trouble"],
+            answer["text"].as_str().unwrap_or("")
+        );
         answer["value"].clone()
     }
 
@@ -111,14 +123,14 @@ impl Browser {
     pub fn text(&self, css: &str) -> String {
         let css = Value::from(css);
         self.wait(&format!("document.querySelector({css})"));
-        let text = self.eval(&format!("document.querySelector({css}).innerText"));
+        let text = self.eval(&format!("(e => e.innerText ?? e.textContent)(document.querySelector({css}))"));
         text.as_str().expect("text").replace('\u{a0}', " ")
     }
 
     /// Waits until the rendered text of a CSS selector's first match contains `wanted` (no-break spaces count as spaces).
     pub fn wait_text(&self, css: &str, wanted: &str) {
         let (css, wanted) = (Value::from(css), Value::from(wanted));
-        self.wait(&format!("document.querySelector({css})?.innerText.replaceAll('\\u00a0', ' ').includes({wanted})"));
+        self.wait(&format!("(e => e.innerText ?? e.textContent)(document.querySelector({css})).replaceAll('\\u00a0', ' ').includes({wanted})"));
     }
 
     /// How many elements match.
@@ -129,7 +141,9 @@ impl Browser {
     /// Moves the mouse to the middle of an element; with `press` also clicks there, as a person would: whatever covers it gets the click.
     pub fn point(&self, css: &str, press: bool) {
         let css = Value::from(css);
-        let rect = format!("(e => {{ e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }})(document.querySelector({css}))");
+        let rect = format!(
+            "(e => {{ e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }})(document.querySelector({css}))"
+        );
         self.wait(&format!("document.querySelector({css})"));
         let at = self.eval(&rect);
         let (x, y) = (at[0].as_f64().expect("x").round() as i64, at[1].as_f64().expect("y").round() as i64);
@@ -148,8 +162,18 @@ impl Browser {
 
     /// Presses and releases keys, one after the other; WebDriver's code points for arrows and the like are in [`keys`].
     pub fn press(&self, typed: &str) {
-        let actions: Vec<Value> = typed.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))).collect();
+        let actions: Vec<Value> = typed
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() })))
+            .collect();
         self.post("/actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] }));
+    }
+
+    /// What the page's console and Chromium itself complained about since the last call: exceptions, policy violations, missing files.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.post("/se/log", json!({ "type": "browser" }));
+        let entries = log.as_array().cloned().unwrap_or_default();
+        entries.iter().map(|entry| format!("{}: {}", entry["level"], entry["message"])).collect()
     }
 
     /// Saves a picture of the whole page as `NAME.png` in the folder that `BITRACK_SHOTS` names; without it does nothing.
@@ -163,10 +187,15 @@ impl Browser {
 
     fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.session);
-        let mut response = self.agent.post(&url).send_json(&body).unwrap_or_else(|e| panic!("chromedriver at {url}: {e}"));
+        let mut response =
+            self.agent.post(&url).send_json(&body).unwrap_or_else(|e| panic!("chromedriver at {url}: {e}"));
         let answer: Value = response.body_mut().read_json().expect("chromedriver answers JSON");
         let value = answer["value"].clone();
-        assert!(value.get("error").is_none_or(|e| !e.is_string() || value.get("stacktrace").is_none()), "chromedriver refused {path} {body}: {}", value["message"]);
+        assert!(
+            value.get("error").is_none_or(|e| !e.is_string() || value.get("stacktrace").is_none()),
+            "chromedriver refused {path} {body}: {}",
+            value["message"]
+        );
         value
     }
 }
@@ -252,9 +281,20 @@ fn port_in(line: &str) -> Option<u16> {
 
 fn capabilities(profile: &Path, width: u32, height: u32) -> Value {
     let mut args: Vec<String> = [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--disable-breakpad", "--disable-dev-shm-usage", "--hide-scrollbars",
-    ].map(String::from).to_vec();
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-breakpad",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+    ]
+    .map(String::from)
+    .to_vec();
     args.push(format!("--user-data-dir={}", profile.display()));
     args.push(format!("--window-size={width},{height}"));
     json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:loggingPrefs": { "browser": "ALL" }, "goog:chromeOptions": { "binary": CHROMIUM, "args": args } } } })

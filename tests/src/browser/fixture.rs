@@ -172,7 +172,11 @@ fn page_folder() -> PathBuf {
 
 fn respond(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
     let Answer { status, kind, body } = answer;
-    write!(stream, "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
     stream.write_all(&body)?;
     stream.shutdown(Shutdown::Write)
 }

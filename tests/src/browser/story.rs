@@ -49,9 +49,12 @@ pub fn points() -> Vec<Point> {
 /// Indices of the points that no other feasible point dominates in (accuracy, ticks), cheapest first. By definition, not by
 /// the page's algorithm.
 pub fn front(points: &[Point]) -> Vec<u64> {
-    let dominates = |a: &Point, b: &Point| a.accuracy >= b.accuracy && a.ticks <= b.ticks && (a.accuracy > b.accuracy || a.ticks < b.ticks);
+    let dominates = |a: &Point, b: &Point| {
+        a.accuracy >= b.accuracy && a.ticks <= b.ticks && (a.accuracy > b.accuracy || a.ticks < b.ticks)
+    };
     let feasible: Vec<&Point> = points.iter().filter(|p| p.is_feasible()).collect();
-    let mut front: Vec<&Point> = feasible.iter().copied().filter(|p| !feasible.iter().any(|other| dominates(other, p))).collect();
+    let mut front: Vec<&Point> =
+        feasible.iter().copied().filter(|p| !feasible.iter().any(|other| dominates(other, p))).collect();
     front.sort_by_key(|p| p.ticks);
     front.iter().map(|p| p.index).collect()
 }
@@ -96,7 +99,8 @@ fn real_board() -> Value {
 /// The campaign `demo` after `measured` candidates of 60.
 pub fn campaign(measured: u64) -> Value {
     let points = points();
-    let best = points.iter().filter(|p| p.is_feasible()).max_by(|a, b| a.accuracy.total_cmp(&b.accuracy)).map(candidate);
+    let best =
+        points.iter().filter(|p| p.is_feasible()).max_by(|a, b| a.accuracy.total_cmp(&b.accuracy)).map(candidate);
     json!({ "id": 2, "name": "demo", "state": "running", "reason": null, "strategy": "ddpg", "seed": 1, "model": "/data/fashion_ds_cnn.onnx",
             "data": "/data/fashion-mnist", "board_types": ["mps2-an386"], "unit": "instructions", "budget": 60, "measured": measured, "episodes": 15,
             "infeasible": 1, "failed": 1, "reused": 2,
@@ -115,8 +119,12 @@ fn finished_campaign() -> Value {
 }
 
 fn finished_candidate() -> Value {
-    let mut one = candidate(&Point { index: 0, label: None, accuracy: 0.905, ticks: 9_876_543, flash: 40_000, ram: 20_000 });
-    merge(&mut one, json!({ "id": 900, "campaign": "kws-night", "unit": "cycles", "latency_ms": 82.3, "board": "nucleo", "strategy": "rule-based" }));
+    let mut one =
+        candidate(&Point { index: 0, label: None, accuracy: 0.905, ticks: 9_876_543, flash: 40_000, ram: 20_000 });
+    merge(
+        &mut one,
+        json!({ "id": 900, "campaign": "kws-night", "unit": "cycles", "latency_ms": 82.3, "board": "nucleo", "strategy": "rule-based" }),
+    );
     one
 }
 
@@ -140,7 +148,10 @@ pub fn candidate(point: &Point) -> Value {
 fn unmeasured(index: u64, state: &str, reason: &str) -> Value {
     let mut one = candidate(&Point { index, label: None, accuracy: 0.85, ticks: 0, flash: 71_200, ram: 20_000 });
     let reason = (!reason.is_empty()).then_some(reason);
-    merge(&mut one, json!({ "state": state, "reason": reason, "ticks": null, "unit": null, "feasible": null, "reward": null, "board": null, "finished_at": null }));
+    merge(
+        &mut one,
+        json!({ "state": state, "reason": reason, "ticks": null, "unit": null, "feasible": if state == "infeasible" { json!(false) } else { Value::Null }, "reward": null, "board": null, "finished_at": null }),
+    );
     one
 }
 
@@ -218,8 +229,14 @@ fn crowd_point(index: u64, random: &mut Lcg) -> Point {
     let accuracy = 0.90 - 0.20 * (1.0 - cost).powi(3) - 0.18 * luck;
     let scale = |low: u64, high: u64, share: f64| low + ((high - low) as f64 * share) as u64;
     let noise = random.unit() * 0.15;
-    Point { index, label: None, accuracy: (accuracy * 1e4).round() / 1e4, ticks: scale(2_100_000, 3_900_000, cost),
-            flash: scale(29_000, 90_000, (cost * 0.85 + noise).min(1.0)), ram: scale(12_000, 42_000, (cost * 0.75 + noise).min(1.0)) }
+    Point {
+        index,
+        label: None,
+        accuracy: (accuracy * 1e4).round() / 1e4,
+        ticks: scale(2_100_000, 3_900_000, cost),
+        flash: scale(29_000, 90_000, (cost * 0.85 + noise).min(1.0)),
+        ram: scale(12_000, 42_000, (cost * 0.75 + noise).min(1.0)),
+    }
 }
 
 /// Knuth's MMIX generator: plain, and the same everywhere.
