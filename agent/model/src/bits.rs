@@ -56,6 +56,16 @@ impl From<Bits> for u8 {
     }
 }
 
+impl From<Bits> for bitrack_kernels::Bits {
+    fn from(bits: Bits) -> Self {
+        match bits {
+            Bits::Two => Self::B2,
+            Bits::Four => Self::B4,
+            Bits::Eight => Self::B8,
+        }
+    }
+}
+
 impl TryFrom<u8> for Bits {
     type Error = String;
 

@@ -8,17 +8,29 @@
 //! Does not know boards, files other than models and data sets, HTTP, or how policies are found.
 
 mod bits;
+mod calibrate;
 mod dataset;
 mod error;
+mod evaluate;
 pub mod float;
 pub mod graph;
+mod lower;
+mod plan;
+mod policy;
+mod quantize;
 mod quantized;
 pub mod tflite;
 
 pub use bits::Bits;
+pub use calibrate::{Calibration, Histogram, RangeMethod};
 pub use dataset::{Dataset, Samples, Split};
 pub use error::{Error, Result};
+pub use evaluate::{Evaluation, HostImage, evaluate};
 pub use float::{FloatModel, FloatWeights};
+pub use lower::{Footprint, Image, LowerOptions, footprint, lower};
+pub use plan::{MemoryPlan, plan};
+pub use policy::Policy;
+pub use quantize::{Quantizer, SOFTMAX_QUANT, equalize, quantize};
 pub use quantized::{QuantizedModel, QuantizedWeights, TensorQuant};
 pub use tflite::Imported;
 

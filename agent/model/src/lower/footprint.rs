@@ -1,0 +1,51 @@
+//! RAM and flash of a policy, exactly, without quantizing or packing anything: what a search projects onto its limits.
+
+use bitrack_image::builder::ImageSpec;
+
+use super::geometry::{WeightKernel, scratch_len};
+use crate::bits::Bits;
+use crate::error::Result;
+use crate::graph::{Graph, Layer, Op, TensorId};
+use crate::plan::plan;
+use crate::policy::Policy;
+
+/// What a policy's image will take, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Planned arena.
+    pub ram: usize,
+    /// The image without test vectors.
+    pub flash: usize,
+}
+
+/// The footprint of a policy; equal to what [`crate::lower`] then makes with the same section alignment.
+///
+/// # Errors
+/// [`crate::Error::Policy`] when the policy is for another model.
+pub fn footprint(graph: &Graph, policy: &Policy, section_align_log2: u8) -> Result<Footprint> {
+    let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
+    let ram = plan(graph, &tensors, &scratch_lens(graph, &tensors, &weights)).arena_len;
+    let sections = graph.layers.iter().zip(&weights).map(|(layer, &bits)| section(graph, layer, &tensors, bits));
+    let sections: Vec<_> = sections.collect();
+    Ok(Footprint { ram, flash: ImageSpec::model_len(graph.tensors.len(), section_align_log2, &sections) })
+}
+
+pub(super) fn scratch_lens(graph: &Graph, tensors: &[Bits], weights: &[Option<Bits>]) -> Vec<usize> {
+    graph.layers.iter().zip(weights).map(|(layer, &bits)| scratch_len(graph, layer, tensors, bits)).collect()
+}
+
+/// Bytes of packed weights or table, and output channels with parameters.
+fn section(graph: &Graph, layer: &Layer, tensors: &[Bits], weights: Option<Bits>) -> (usize, usize) {
+    if let Some((kernel, bits)) = WeightKernel::of(graph, layer).zip(weights) {
+        return (kernel.weights_len(bits), graph.shape(layer.output).c);
+    }
+    match layer.op {
+        Op::Softmax { .. } => (4 * (usize::from(input_bits(layer, tensors).max_code()) + 1), 0),
+        _ => (0, 0),
+    }
+}
+
+fn input_bits(layer: &Layer, tensors: &[Bits]) -> Bits {
+    let TensorId(input) = layer.inputs[0];
+    tensors[input]
+}

@@ -1,0 +1,94 @@
+//! A layer in the kernels' words: shapes, and how many bytes they want.
+
+use bitrack_kernels::{ConvShape, FcShape, conv2d, depthwise, fully_connected};
+
+use crate::bits::Bits;
+use crate::graph::{Graph, Layer, Op};
+
+/// A layer with weights, as its kernel knows it.
+#[derive(Debug, Clone, Copy)]
+pub enum WeightKernel {
+    Conv2d(ConvShape),
+    Depthwise(ConvShape),
+    FullyConnected(FcShape),
+}
+
+impl WeightKernel {
+    /// `None` for layers without weights.
+    pub fn of(graph: &Graph, layer: &Layer) -> Option<Self> {
+        let (input, output) = (graph.input_shape(layer), graph.shape(layer.output));
+        match layer.op {
+            Op::Conv2d { .. } => Some(Self::Conv2d(conv_shape(graph, layer)?)),
+            Op::DepthwiseConv2d { .. } => Some(Self::Depthwise(conv_shape(graph, layer)?)),
+            Op::FullyConnected { .. } => {
+                Some(Self::FullyConnected(FcShape { in_features: input.c as u32, out_features: output.c as u32 }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes of the packed weights.
+    pub fn weights_len(&self, bits: Bits) -> usize {
+        match self {
+            Self::Conv2d(shape) => conv2d::weights_len(shape, bits.into()),
+            Self::Depthwise(shape) => depthwise::weights_len(shape, bits.into()),
+            Self::FullyConnected(shape) => fully_connected::weights_len(shape, bits.into()),
+        }
+    }
+
+    /// Packs weights that are in the order `[out][kernel_h][kernel_w][in]`.
+    pub fn pack(&self, bits: Bits, values: &[i8]) -> Result<Vec<u8>, String> {
+        let mut packed = vec![0; self.weights_len(bits)];
+        let done = match self {
+            Self::Conv2d(shape) => conv2d::pack(shape, bits.into(), values, &mut packed),
+            Self::Depthwise(shape) => {
+                let by_tap = channels_last(values, usize::from(shape.out_c));
+                depthwise::pack(shape, bits.into(), &by_tap, &mut packed)
+            }
+            Self::FullyConnected(shape) => fully_connected::pack(shape, bits.into(), values, &mut packed),
+        };
+        done.map(|()| packed).map_err(|error| error.to_string())
+    }
+
+    fn scratch_len(&self, weights: Bits, input: Bits, output: Bits) -> usize {
+        let (w, i, o) = (weights.into(), input.into(), output.into());
+        match self {
+            Self::Conv2d(shape) => conv2d::scratch_len(shape, w, i, o),
+            Self::Depthwise(shape) => depthwise::scratch_len(shape, w, i, o),
+            Self::FullyConnected(shape) => fully_connected::scratch_len(shape, w, i, o),
+        }
+    }
+}
+
+/// Scratch bytes of a layer. `tensors` has the bits of every tensor of the graph.
+pub fn scratch_len(graph: &Graph, layer: &Layer, tensors: &[Bits], weights: Option<Bits>) -> usize {
+    let kernel = WeightKernel::of(graph, layer).zip(weights);
+    let (input, output) = (tensors[layer.inputs[0].0], tensors[layer.output.0]);
+    kernel.map_or(0, |(kernel, weights)| kernel.scratch_len(weights, input, output))
+}
+
+fn conv_shape(graph: &Graph, layer: &Layer) -> Option<ConvShape> {
+    let (window, input, output) = (layer.op.window()?, graph.input_shape(layer), graph.shape(layer.output));
+    // `Graph::check` keeps every dimension within 16 bits.
+    let narrow = |v: usize| v as u16;
+    Some(ConvShape {
+        in_h: narrow(input.h),
+        in_w: narrow(input.w),
+        in_c: narrow(input.c),
+        out_h: narrow(output.h),
+        out_w: narrow(output.w),
+        out_c: narrow(output.c),
+        k_h: narrow(window.kernel[0]),
+        k_w: narrow(window.kernel[1]),
+        stride_h: narrow(window.stride[0]),
+        stride_w: narrow(window.stride[1]),
+        pad_top: narrow(window.pad_before[0]),
+        pad_left: narrow(window.pad_before[1]),
+    })
+}
+
+/// `[channels][taps]` to `[taps][channels]`.
+fn channels_last(values: &[i8], channels: usize) -> Vec<i8> {
+    let taps = values.len() / channels;
+    (0..values.len()).map(|i| values[(i % channels) * taps + i / channels]).collect()
+}
