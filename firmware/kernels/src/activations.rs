@@ -30,6 +30,14 @@ pub(crate) fn or(pixel: &mut [u8], c: usize, bits: Bits, value: u8) {
     pixel[bit / 8] |= value << (bit % 8);
 }
 
+/// Replaces channel `c` of a packed pixel.
+#[inline(always)]
+pub(crate) fn put(pixel: &mut [u8], c: usize, bits: Bits, value: u8) {
+    let bit = c * bits.get() as usize;
+    let byte = &mut pixel[bit / 8];
+    *byte = *byte & !(bits.max_activation() << (bit % 8)) | value << (bit % 8);
+}
+
 /// Packs one value per byte (HWC, all `<= bits.max_activation()`) into `out`.
 pub fn pack(plain: &[u8], channels: usize, bits: Bits, out: &mut [u8]) -> Result<(), KernelError> {
     let pixels = pixel_count("plain", plain.len(), channels)?;

@@ -1,8 +1,8 @@
 //! Depthwise convolution with channel multiplier 1.
 
 use crate::ConvArgs;
-use crate::conv2d::pack_rows;
 use crate::error::check_len;
+use crate::matmul::layout::check_range;
 use crate::requant::requantize;
 use crate::{Bits, ConvShape, KernelError, activations};
 
@@ -56,6 +56,18 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
                 acc = acc.wrapping_add(((code ^ -sign) + sign) * i32::from(value));
             }
             activations::or(pixel, c, out_bits, requantize(acc, channel.mult, args.requant));
+        }
+    }
+    Ok(())
+}
+
+fn pack_rows(w_bits: Bits, plain: &[i8], row: usize, out: &mut [u8]) -> Result<(), KernelError> {
+    check_range(plain, w_bits)?;
+    out.fill(0);
+    let stride = activations::pixel_bytes(row, w_bits).next_multiple_of(4);
+    for (values, packed) in plain.chunks_exact(row).zip(out.chunks_exact_mut(stride)) {
+        for (i, &w) in values.iter().enumerate() {
+            activations::or(packed, i, w_bits, w as u8 & w_bits.max_activation());
         }
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! A fully connected layer on one vector.
 
-use crate::conv2d::{dot, pack_rows};
+use crate::columns::{Writer, as_words};
 use crate::error::{check_len, check_words};
-use crate::requant::{Channel, Requant, requantize};
-use crate::{Bits, FcShape, KernelError, activations};
+use crate::matmul::{Columns, Panel, layout};
+use crate::requant::{Channel, Requant};
+use crate::{Bits, FcShape, KernelError};
 
 /// Operands of a fully connected layer.
 pub struct FcArgs<'a> {
@@ -44,36 +45,39 @@ impl FcArgs<'_> {
     }
 }
 
-/// Bytes of the packed weights, a multiple of 4.
-pub const fn weights_len(shape: &FcShape, w_bits: Bits) -> usize {
-    shape.out_features as usize * activations::pixel_bytes(shape.in_features as usize, w_bits).next_multiple_of(4)
+const fn k4(shape: &FcShape) -> usize {
+    (shape.in_features as usize).next_multiple_of(4)
 }
 
-/// Bytes of scratch, a multiple of 4.
+/// Bytes of the packed weights, a multiple of 4.
+pub const fn weights_len(shape: &FcShape, w_bits: Bits) -> usize {
+    layout::weights_len(shape.out_features as usize, k4(shape), w_bits)
+}
+
+/// Bytes of scratch, a multiple of 4: the input as 16-bit values.
 pub const fn scratch_len(shape: &FcShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
-    (shape.in_features as usize).next_multiple_of(4)
+    4 * k4(shape)
 }
 
 /// Packs weights given as `[out_features][in_features]`, each within the range of `w_bits`.
 pub fn pack(shape: &FcShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
     shape.validate()?;
-    let count = shape.in_features as usize * shape.out_features as usize;
-    check_len("plain weights", plain.len(), count)?;
-    check_len("weights", out.len(), weights_len(shape, w_bits))?;
-    pack_rows(w_bits, plain, shape.in_features as usize, out)
+    layout::pack(plain, shape.out_features as usize, 1, shape.in_features as usize, w_bits, out)
 }
 
 /// Runs the layer.
 pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
-    let values = &mut args.scratch[..args.shape.in_features as usize];
-    activations::unpack(args.input, values.len(), args.in_bits, values)?;
-    let row_bytes = activations::pixel_bytes(values.len(), args.w_bits).next_multiple_of(4);
-    args.output.fill(0);
-    for (c, channel) in args.channels.iter().enumerate() {
-        let row = &args.weights[c * row_bytes..][..row_bytes];
-        let acc = dot(row, args.w_bits, values, channel.bias);
-        activations::or(args.output, c, args.out_bits, requantize(acc, channel.mult, args.requant));
+    let k4 = k4(&args.shape);
+    let panel = Panel::new(args.weights, args.channels, k4, args.w_bits, args.out_bits, args.requant)?;
+    let words = &mut as_words(args.scratch)[..k4];
+    let mut sums = [0; 2];
+    for (lane, sum) in sums.iter_mut().enumerate() {
+        let mut writer = Writer::<2>::new(words, lane);
+        writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
+        *sum = writer.sum();
     }
+    panel.run(&Columns { words, sums }, args.output, [0, 0]);
+    args.requant.clamp_tensor(args.output, args.shape.out_features as usize, args.out_bits);
     Ok(())
 }

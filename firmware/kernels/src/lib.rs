@@ -21,10 +21,12 @@
 pub mod activations;
 pub mod add;
 mod bits;
+mod columns;
 pub mod conv2d;
 pub mod depthwise;
 mod error;
 pub mod fully_connected;
+mod matmul;
 pub mod pool;
 pub mod reference;
 mod requant;

@@ -1,6 +1,6 @@
 //! From accumulator to activation: one rule for convolution, depthwise, fully connected and max pooling.
 
-use crate::{Bits, KernelError};
+use crate::{Bits, KernelError, activations};
 
 /// Constants of one output channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -38,6 +38,25 @@ impl Requant {
     /// The constants of a tensor without fused activation.
     pub const fn full_range(shift: u8, out_zero: u8, bits: Bits) -> Self {
         Requant { shift, out_zero, act_min: 0, act_max: bits.max_activation() }
+    }
+
+    /// Clamps a packed tensor to the activation range. The inner loops saturate to the full range of `bits` only, which
+    /// is all that most networks ask for.
+    pub(crate) fn clamp_tensor(&self, packed: &mut [u8], channels: usize, bits: Bits) {
+        if self.act_min == 0 && self.act_max == bits.max_activation() {
+            return;
+        }
+        for pixel in packed.chunks_exact_mut(activations::pixel_bytes(channels, bits)) {
+            for c in 0..channels {
+                let value = activations::get(pixel, c, bits);
+                activations::put(pixel, c, bits, value.clamp(self.act_min, self.act_max));
+            }
+        }
+    }
+
+    /// The same constants without the fused activation.
+    pub(crate) fn unclamped(self, bits: Bits) -> Self {
+        Requant::full_range(self.shift, self.out_zero, bits)
     }
 
     /// Checks that the clamp is a range of `out_bits` and that the shift keeps a sign bit.

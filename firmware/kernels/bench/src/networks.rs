@@ -1,0 +1,134 @@
+//! The layers with weights of the four MLPerf Tiny networks, as data.
+
+use bitrack_kernels::{ConvShape, FcShape};
+
+use crate::harness::Op;
+
+/// One layer of a network.
+pub struct Layer {
+    pub network: &'static str,
+    pub name: &'static str,
+    pub op: Op,
+}
+
+impl Layer {
+    pub fn macs(&self) -> u64 {
+        match self.op {
+            Op::Conv(s) => s.macs(),
+            Op::Depthwise(s) => s.macs() / u64::from(s.in_c),
+            Op::Fc(s) => u64::from(s.in_features) * u64::from(s.out_features),
+        }
+    }
+
+    pub fn kind(&self) -> &'static str {
+        match self.op {
+            Op::Conv(_) => "conv",
+            Op::Depthwise(_) => "dwconv",
+            Op::Fc(_) => "fc",
+        }
+    }
+}
+
+/// A window with TensorFlow's "same" padding.
+const fn same(input: [u16; 3], output: [u16; 3], kernel: [u16; 2], stride: u16) -> ConvShape {
+    ConvShape {
+        in_h: input[0],
+        in_w: input[1],
+        in_c: input[2],
+        out_h: output[0],
+        out_w: output[1],
+        out_c: output[2],
+        k_h: kernel[0],
+        k_w: kernel[1],
+        stride_h: stride,
+        stride_w: stride,
+        pad_top: leading(input[0], output[0], kernel[0], stride),
+        pad_left: leading(input[1], output[1], kernel[1], stride),
+    }
+}
+
+const fn leading(input: u16, output: u16, kernel: u16, stride: u16) -> u16 {
+    ((output - 1) * stride + kernel).saturating_sub(input) / 2
+}
+
+const fn conv(network: &'static str, name: &'static str, shape: ConvShape) -> Layer {
+    Layer { network, name, op: Op::Conv(shape) }
+}
+
+const fn depthwise(network: &'static str, name: &'static str, shape: ConvShape) -> Layer {
+    Layer { network, name, op: Op::Depthwise(shape) }
+}
+
+const fn fc(network: &'static str, name: &'static str, in_features: u32, out_features: u32) -> Layer {
+    Layer { network, name, op: Op::Fc(FcShape { in_features, out_features }) }
+}
+
+const KWS: &str = "KWS DS-CNN";
+const IC: &str = "IC ResNet-8";
+const VWW: &str = "VWW MobileNetV1-0.25";
+const AD: &str = "AD autoencoder";
+const EXTRA: &str = "extra";
+
+/// All layers, network by network.
+pub const LAYERS: &[Layer] = &[
+    conv(KWS, "conv1", same([49, 10, 1], [25, 5, 64], [10, 4], 2)),
+    depthwise(KWS, "dw1", same([25, 5, 64], [25, 5, 64], [3, 3], 1)),
+    conv(KWS, "pw1", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
+    depthwise(KWS, "dw2", same([25, 5, 64], [25, 5, 64], [3, 3], 1)),
+    conv(KWS, "pw2", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
+    depthwise(KWS, "dw3", same([25, 5, 64], [25, 5, 64], [3, 3], 1)),
+    conv(KWS, "pw3", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
+    depthwise(KWS, "dw4", same([25, 5, 64], [25, 5, 64], [3, 3], 1)),
+    conv(KWS, "pw4", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
+    fc(KWS, "fc", 64, 12),
+    conv(IC, "conv1", same([32, 32, 3], [32, 32, 16], [3, 3], 1)),
+    conv(IC, "s1_conv1", same([32, 32, 16], [32, 32, 16], [3, 3], 1)),
+    conv(IC, "s1_conv2", same([32, 32, 16], [32, 32, 16], [3, 3], 1)),
+    conv(IC, "s2_conv1", same([32, 32, 16], [16, 16, 32], [3, 3], 2)),
+    conv(IC, "s2_conv2", same([16, 16, 32], [16, 16, 32], [3, 3], 1)),
+    conv(IC, "s2_short", same([32, 32, 16], [16, 16, 32], [1, 1], 2)),
+    conv(IC, "s3_conv1", same([16, 16, 32], [8, 8, 64], [3, 3], 2)),
+    conv(IC, "s3_conv2", same([8, 8, 64], [8, 8, 64], [3, 3], 1)),
+    conv(IC, "s3_short", same([16, 16, 32], [8, 8, 64], [1, 1], 2)),
+    fc(IC, "fc", 64, 10),
+    conv(VWW, "conv1", same([96, 96, 3], [48, 48, 8], [3, 3], 2)),
+    depthwise(VWW, "dw1", same([48, 48, 8], [48, 48, 8], [3, 3], 1)),
+    conv(VWW, "pw1", same([48, 48, 8], [48, 48, 16], [1, 1], 1)),
+    depthwise(VWW, "dw2", same([48, 48, 16], [24, 24, 16], [3, 3], 2)),
+    conv(VWW, "pw2", same([24, 24, 16], [24, 24, 32], [1, 1], 1)),
+    depthwise(VWW, "dw3", same([24, 24, 32], [24, 24, 32], [3, 3], 1)),
+    conv(VWW, "pw3", same([24, 24, 32], [24, 24, 32], [1, 1], 1)),
+    depthwise(VWW, "dw4", same([24, 24, 32], [12, 12, 32], [3, 3], 2)),
+    conv(VWW, "pw4", same([12, 12, 32], [12, 12, 64], [1, 1], 1)),
+    depthwise(VWW, "dw5", same([12, 12, 64], [12, 12, 64], [3, 3], 1)),
+    conv(VWW, "pw5", same([12, 12, 64], [12, 12, 64], [1, 1], 1)),
+    depthwise(VWW, "dw6", same([12, 12, 64], [6, 6, 64], [3, 3], 2)),
+    conv(VWW, "pw6", same([6, 6, 64], [6, 6, 128], [1, 1], 1)),
+    depthwise(VWW, "dw7", same([6, 6, 128], [6, 6, 128], [3, 3], 1)),
+    conv(VWW, "pw7", same([6, 6, 128], [6, 6, 128], [1, 1], 1)),
+    depthwise(VWW, "dw8", same([6, 6, 128], [6, 6, 128], [3, 3], 1)),
+    conv(VWW, "pw8", same([6, 6, 128], [6, 6, 128], [1, 1], 1)),
+    depthwise(VWW, "dw9", same([6, 6, 128], [6, 6, 128], [3, 3], 1)),
+    conv(VWW, "pw9", same([6, 6, 128], [6, 6, 128], [1, 1], 1)),
+    depthwise(VWW, "dw10", same([6, 6, 128], [6, 6, 128], [3, 3], 1)),
+    conv(VWW, "pw10", same([6, 6, 128], [6, 6, 128], [1, 1], 1)),
+    depthwise(VWW, "dw11", same([6, 6, 128], [6, 6, 128], [3, 3], 1)),
+    conv(VWW, "pw11", same([6, 6, 128], [6, 6, 128], [1, 1], 1)),
+    depthwise(VWW, "dw12", same([6, 6, 128], [3, 3, 128], [3, 3], 2)),
+    conv(VWW, "pw12", same([3, 3, 128], [3, 3, 256], [1, 1], 1)),
+    depthwise(VWW, "dw13", same([3, 3, 256], [3, 3, 256], [3, 3], 1)),
+    conv(VWW, "pw13", same([3, 3, 256], [3, 3, 256], [1, 1], 1)),
+    fc(VWW, "fc", 256, 2),
+    fc(AD, "fc1", 640, 128),
+    fc(AD, "fc2", 128, 128),
+    fc(AD, "fc3", 128, 128),
+    fc(AD, "fc4", 128, 128),
+    fc(AD, "fc5", 128, 8),
+    fc(AD, "fc6", 8, 128),
+    fc(AD, "fc7", 128, 128),
+    fc(AD, "fc8", 128, 128),
+    fc(AD, "fc9", 128, 128),
+    fc(AD, "fc10", 128, 640),
+    conv(EXTRA, "conv3x3_32_16x16", same([16, 16, 32], [16, 16, 32], [3, 3], 1)),
+    conv(EXTRA, "pw64_25x5", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
+];

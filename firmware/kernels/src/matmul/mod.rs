@@ -1,0 +1,116 @@
+//! The product of packed weights with expanded activations, which is where convolutions spend their time.
+//!
+//! Activations arrive as *columns*: 16-bit values, two pixels interleaved word by word, each word holding values
+//! `k` and `k + 2` of a group of four (the order in which `UXTB16` unpacks a byte word). Weights arrive per *quad* of
+//! four output channels in the order of [`layout`]. A quad times two columns is eight accumulators, which is what
+//! fits the register file beside pointers, two weight words and two activation words.
+
+#[cfg(target_arch = "arm")]
+mod cortex_m;
+pub(crate) mod layout;
+#[cfg(any(test, not(target_arch = "arm")))]
+mod portable;
+
+use crate::requant::{Channel, Requant};
+use crate::{Bits, KernelError};
+
+/// Values of one output pixel that are multiplied before an accumulator's fields are taken apart; see [`layout`].
+pub(crate) const CHUNK: usize = 256;
+
+/// Channels that share an accumulation.
+pub(crate) const QUAD: usize = 4;
+
+/// Two expanded pixels and the sum of each one's values.
+pub(crate) struct Columns<'a> {
+    /// `k4` words: group by group, pixel 0 and pixel 1 of the even values, then of the odd values.
+    pub words: &'a [u32],
+    /// Sum over all values of either pixel, padding values included.
+    pub sums: [i32; 2],
+}
+
+/// The weights and constants of an operator, checked to belong together.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel<'a> {
+    /// `layout::weights_len` bytes, 4-byte aligned.
+    pub weights: &'a [u8],
+    /// One per output channel.
+    pub channels: &'a [Channel],
+    /// Values per output channel, a multiple of four.
+    pub k4: usize,
+    pub w_bits: Bits,
+    pub out_bits: Bits,
+    pub requant: Requant,
+}
+
+impl<'a> Panel<'a> {
+    /// Checks the buffers against each other.
+    pub fn new(
+        weights: &'a [u8],
+        channels: &'a [Channel],
+        k4: usize,
+        w_bits: Bits,
+        out_bits: Bits,
+        requant: Requant,
+    ) -> Result<Self, KernelError> {
+        let want = layout::weights_len(channels.len(), k4, w_bits);
+        crate::error::check_len("weights", weights.len(), want)?;
+        crate::error::check_words("weights", weights, want)?;
+        Ok(Panel { weights, channels, k4, w_bits, out_bits, requant: requant.unclamped(out_bits) })
+    }
+
+    /// Computes all channels of two output pixels. `outputs` are byte offsets of the pixels in `output`; they may be equal.
+    pub fn run(&self, columns: &Columns<'_>, output: &mut [u8], offsets: [usize; 2]) {
+        let pixel = crate::activations::pixel_bytes(self.channels.len(), self.out_bits);
+        assert!(columns.words.len() >= self.k4 && offsets.iter().all(|&at| at + pixel <= output.len()));
+        let quads = self.channels.len() / QUAD;
+        let quad_bytes = QUAD * usize::from(self.out_bits.get()) / 8;
+        if quads > 0 {
+            let pixels = offsets.map(|at| output[at..].as_mut_ptr());
+            // SAFETY: `quads` whole quads of weights, constants and outputs exist: checked in `new` and just above.
+            unsafe { self.quads(columns, quads, pixels) };
+        }
+        let tail = self.channels.len() % QUAD;
+        if tail > 0 {
+            let pixels = self.tail(columns, quads);
+            for (at, bytes) in offsets.into_iter().zip(pixels) {
+                let rest = &mut output[at + quads * quad_bytes..at + pixel];
+                let mask = tail_mask(tail * usize::from(self.out_bits.get()));
+                let bytes = (u32::from_le_bytes(bytes) & mask).to_le_bytes();
+                rest.copy_from_slice(&bytes[..rest.len()]);
+            }
+        }
+    }
+
+    /// Computes the last, incomplete quad with made-up constants for the missing channels.
+    fn tail(&self, columns: &Columns<'_>, quads: usize) -> [[u8; 4]; 2] {
+        let mut channels = [Channel::default(); QUAD];
+        let rest = &self.channels[quads * QUAD..];
+        channels[..rest.len()].copy_from_slice(rest);
+        let last = &self.weights[quads * layout::quad_len(self.k4, self.w_bits)..];
+        let panel = Panel { weights: last, channels: &channels, ..*self };
+        let mut outputs = [[0; 4]; 2];
+        let pixels = outputs.each_mut().map(|bytes| bytes.as_mut_ptr());
+        // SAFETY: one quad of weights is left, four constants exist and either output has room for four bytes.
+        unsafe { panel.quads(columns, 1, pixels) };
+        outputs
+    }
+
+    /// # Safety
+    /// `count > 0` quads must exist in weights and channels, and room for their outputs at either pixel.
+    unsafe fn quads(&self, columns: &Columns<'_>, count: usize, pixels: [*mut u8; 2]) {
+        #[cfg(target_arch = "arm")]
+        // SAFETY: the caller's promise.
+        unsafe {
+            cortex_m::quads(self, columns, count, pixels);
+        }
+        #[cfg(not(target_arch = "arm"))]
+        // SAFETY: the caller's promise.
+        unsafe {
+            portable::quads(self, columns, count, pixels);
+        }
+    }
+}
+
+fn tail_mask(bits: usize) -> u32 {
+    if bits >= 32 { u32::MAX } else { (1 << bits) - 1 }
+}

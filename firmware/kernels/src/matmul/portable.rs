@@ -1,0 +1,98 @@
+//! The product in portable code: what the host runs, and what the tests hold the board's code against.
+
+use super::{CHUNK, Columns, Panel, QUAD, layout};
+use crate::Bits;
+use crate::requant::requantize;
+
+/// # Safety
+/// As [`Panel::quads`].
+pub(super) unsafe fn quads(panel: &Panel<'_>, columns: &Columns<'_>, count: usize, pixels: [*mut u8; 2]) {
+    match panel.w_bits {
+        // SAFETY: the caller's promise.
+        Bits::B8 => unsafe { quads_at::<8>(panel, columns, count, pixels) },
+        // SAFETY: the caller's promise.
+        Bits::B4 => unsafe { quads_at::<4>(panel, columns, count, pixels) },
+        // SAFETY: the caller's promise.
+        Bits::B2 => unsafe { quads_at::<2>(panel, columns, count, pixels) },
+    }
+}
+
+unsafe fn quads_at<const W: u8>(panel: &Panel<'_>, columns: &Columns<'_>, count: usize, pixels: [*mut u8; 2]) {
+    let out_bits = usize::from(panel.out_bits.get());
+    let quad_len = layout::quad_len(panel.k4, panel.w_bits);
+    let quads = panel.weights.chunks_exact(quad_len).zip(panel.channels.chunks_exact(QUAD));
+    for (quad, (weights, channels)) in quads.take(count).enumerate() {
+        let sums = accumulate::<W>(weights, &columns.words[..panel.k4], columns.sums);
+        for (pixel, accs) in pixels.into_iter().zip(sums) {
+            let mut word = 0u32;
+            for (i, (acc, channel)) in accs.into_iter().zip(channels).enumerate() {
+                let y = requantize(acc.wrapping_add(channel.bias), channel.mult, panel.requant);
+                word |= u32::from(y) << (i * out_bits);
+            }
+            let bytes = word.to_le_bytes();
+            let len = out_bits / 2;
+            // SAFETY: the caller promised room for quad number `quad` at each pixel.
+            unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), pixel.add(quad * len), len) };
+        }
+    }
+}
+
+/// `sum(w * x)` of four channels for two pixels.
+fn accumulate<const W: u8>(weights: &[u8], words: &[u32], sums: [i32; 2]) -> [[i32; QUAD]; 2] {
+    let mut total = [[0i32; QUAD]; 2];
+    let chunk_bytes = CHUNK * QUAD * usize::from(W) / 8;
+    for (weights, words) in weights.chunks(chunk_bytes).zip(words.chunks(CHUNK)) {
+        let chunk = accumulate_chunk::<W>(weights, words);
+        for (total, chunk) in total.iter_mut().flatten().zip(chunk.iter().flatten()) {
+            *total = total.wrapping_add(*chunk);
+        }
+    }
+    for (accs, sum) in total.iter_mut().zip(sums) {
+        for (c, acc) in accs.iter_mut().enumerate() {
+            if is_offset::<W>(c) {
+                *acc = acc.wrapping_sub(sum << (W - 1));
+            }
+        }
+    }
+    total
+}
+
+/// Whether channel `c` of a quad is stored as `w + 2^(W-1)`.
+fn is_offset<const W: u8>(c: usize) -> bool {
+    match W {
+        8 => c.is_multiple_of(2),
+        4 => c != 3,
+        _ => true,
+    }
+}
+
+fn accumulate_chunk<const W: u8>(weights: &[u8], words: &[u32]) -> [[i32; QUAD]; 2] {
+    let mut accs = [[0i32; QUAD]; 2];
+    let group_bytes = 2 * usize::from(W);
+    for (codes, x) in weights.chunks_exact(group_bytes).zip(words.chunks_exact(4)) {
+        for step in 0..2 {
+            for c in 0..QUAD {
+                let (first, second) = weights_of::<W>(codes, step, c);
+                for p in 0..2 {
+                    let pair = x[step * 2 + p];
+                    let products = first * (pair & 0xFFFF) as i32 + second * (pair >> 16) as i32;
+                    accs[p][c] = accs[p][c].wrapping_add(products);
+                }
+            }
+        }
+    }
+    accs
+}
+
+/// The stored codes of channel `c` for both values of a step.
+#[inline(always)]
+fn weights_of<const W: u8>(codes: &[u8], step: usize, c: usize) -> (i32, i32) {
+    let half = |lane: usize, at: usize| u16::from_le_bytes([codes[at + lane * 2], codes[at + lane * 2 + 1]]);
+    let both = |at: usize, f: &dyn Fn(u16) -> i32| (f(half(0, at)), f(half(1, at)));
+    match W {
+        8 => both(step * 8 + c / 2 * 4, &|h| if c % 2 == 0 { i32::from(h & 0xFF) } else { i32::from(h as i16 >> 8) }),
+        4 if c == 3 => both(step * 4, &|h| i32::from(h as i16 >> 12)),
+        4 => both(step * 4, &|h| i32::from(h >> (4 * c) & 15)),
+        _ => both(0, &|h| i32::from(h >> (8 * step + 2 * c) & 3)),
+    }
+}
