@@ -17,12 +17,18 @@ use toolchain::{TARGET, Toolchain};
 /// Flash that the runner may take, so that a board's model slots keep the rest.
 const FLASH_BUDGET_BYTES: u64 = 64 * 1024;
 
-/// The boards that the runner is built for. A board's name is its cargo feature in `firmware/runner`.
+/// RAM that the runner may take beside stack and arena, so that networks keep the rest.
+const RAM_BUDGET_BYTES: u64 = 4 * 1024;
+
+/// The boards that the runner is built for. A board's name is its binary and its feature in `firmware/runner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Board {
     /// QEMU's Cortex-M4F, the virtual board.
     #[value(name = "mps2-an386")]
     Mps2An386,
+    /// QEMU's Cortex-M7, to see the same code on the other core.
+    #[value(name = "mps2-an500")]
+    Mps2An500,
     /// Cortex-M4F, STM32L4R5ZI.
     #[value(name = "nucleo-l4r5zi")]
     NucleoL4r5zi,
@@ -91,7 +97,7 @@ fn choose(route: Option<Route>) -> Result<Toolchain> {
 
 fn build(toolchain: &Toolchain, boards: &[Board]) -> Result<()> {
     let sizes = boards.iter().map(|board| build_one(toolchain, *board)).collect::<Result<Vec<_>>>()?;
-    println!("{:<16} {:>8} {:>8} {:>8}   flash {FLASH_BUDGET_BYTES} at most", "board", "text", "data", "bss");
+    println!("{:<16} {:>8} {:>8} {:>8} {:>8} {:>8}", "board", "text", "data", "bss", "flash", "RAM");
     for (board, sizes) in boards.iter().zip(&sizes) {
         println!("{}", row(*board, *sizes));
     }
@@ -103,14 +109,28 @@ fn build_one(toolchain: &Toolchain, board: Board) -> Result<Sizes> {
     let dir = repo::root().join("firmware/runner");
     timed(&format!("runner {name}"), &format!("building with {}", toolchain.name()), || {
         let mut cargo = toolchain.cargo("build", &dir);
-        cargo.args(["--quiet", "--release", "--locked", "--no-default-features", "--features", &name]);
+        cargo.args(["--quiet", "--release", "--locked", "--bin", &name, "--features", &name]);
+        cargo.env("BITRACK_REVISION", revision());
         // One folder, whatever CARGO_TARGET_DIR says: we must find the result.
         cargo.args(["--target-dir", "target"]);
         shell::run(&mut cargo)
     })?;
-    let built = dir.join("target").join(TARGET).join("release/runner");
+    let built = dir.join("target").join(TARGET).join("release").join(&name);
     place(&built, board)?;
     elf::sizes(&board.elf())
+}
+
+/// What the firmware says it was built from: the last commit that touched it, and whether anything was changed since.
+/// Not the repository's last commit, or every one of those would have all boards flashed again.
+fn revision() -> String {
+    let parts = ["runner", "engine", "kernels", "image", "wire"].map(|part| format!("firmware/{part}"));
+    let git = |args: &[&str]| {
+        let mut git = shell::command("git", args.iter().copied());
+        shell::stdout(git.arg("--").args(&parts).current_dir(repo::root())).unwrap_or_default()
+    };
+    let commit = git(&["log", "-1", "--format=%h"]);
+    let dirty = if git(&["status", "--porcelain"]).trim().is_empty() { "" } else { "-dirty" };
+    format!("{}{dirty}", commit.trim())
 }
 
 /// Copies beside the final name and renames: a daemon reading at that moment sees the old file or the new one.
@@ -125,13 +145,22 @@ fn place(built: &std::path::Path, board: Board) -> Result<()> {
 }
 
 fn row(board: Board, sizes: Sizes) -> String {
-    let used = 100.0 * sizes.flash() as f64 / FLASH_BUDGET_BYTES as f64;
-    format!("{:<16} {:>8} {:>8} {:>8}   {used:>5.1} %", board.name(), sizes.text, sizes.data, sizes.bss)
+    let Sizes { text, data, bss } = sizes;
+    let flash = percent(sizes.flash(), FLASH_BUDGET_BYTES);
+    let ram = percent(sizes.ram(), RAM_BUDGET_BYTES);
+    format!("{:<16} {text:>8} {data:>8} {bss:>8} {flash:>8} {ram:>8}", board.name())
+}
+
+fn percent(used: u64, budget: u64) -> String {
+    format!("{:.1} %", 100.0 * used as f64 / budget as f64)
 }
 
 fn within_budget(board: Board, sizes: Sizes) -> Result<()> {
-    if sizes.flash() > FLASH_BUDGET_BYTES {
-        bail!("the runner for {} takes {} bytes of flash, over its {FLASH_BUDGET_BYTES}", board.name(), sizes.flash());
+    let budgets = [("flash", sizes.flash(), FLASH_BUDGET_BYTES), ("RAM", sizes.ram(), RAM_BUDGET_BYTES)];
+    for (what, used, budget) in budgets {
+        if used > budget {
+            bail!("the runner for {} takes {used} bytes of {what}, over its {budget}", board.name());
+        }
     }
     Ok(())
 }
@@ -143,10 +172,14 @@ mod tests {
     #[test]
     fn a_runner_over_its_budget_is_refused() {
         let board = Board::Mps2An386;
-        let at_most = Sizes { text: FLASH_BUDGET_BYTES - 8, data: 8, bss: 1 << 20 };
+        let at_most = Sizes { text: FLASH_BUDGET_BYTES - 8, data: 8, bss: RAM_BUDGET_BYTES - 8 };
         within_budget(board, at_most).unwrap();
-        let error = within_budget(board, Sizes { data: 9, ..at_most }).unwrap_err().to_string();
-        assert!(error.contains("mps2-an386") && error.contains("65537"), "{error}");
+        let over_flash = Sizes { text: at_most.text + 1, ..at_most };
+        let over_ram = Sizes { bss: at_most.bss + 1, ..at_most };
+        for (sizes, bytes) in [(over_flash, "65537 bytes of flash"), (over_ram, "4097 bytes of RAM")] {
+            let error = within_budget(board, sizes).unwrap_err().to_string();
+            assert!(error.contains("mps2-an386") && error.contains(bytes), "{error}");
+        }
     }
 
     #[test]

@@ -1,0 +1,229 @@
+//! One request, its answers.
+
+use bitrack_engine::Engine;
+use bitrack_image::VERSION;
+use bitrack_wire::{
+    BoardError, Decoder, Frame, FrameError, HelloReply, ImageInfo, MAX_CHUNK, MAX_FRAME, Request, Response, RunReport,
+    RunRequest, Source, UNSOLICITED, WIRE_VERSION, encode,
+};
+
+use crate::REVISION;
+use crate::board::{Board, Stack};
+use crate::measure::Measurement;
+use crate::report::load_error;
+
+/// What is left to do after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Listen on.
+    Listen,
+    /// Restart the board: the host asked for it and has its acknowledgement.
+    Restart,
+}
+
+/// The runner's state: what is loaded, and where it runs.
+pub struct Session<B, S> {
+    board: B,
+    stack: S,
+    arena: &'static mut [u8],
+    loaded: Option<Loaded>,
+}
+
+struct Loaded {
+    engine: Engine<'static>,
+    image_id: u32,
+    /// Bytes of an uploaded input received so far; it is kept at the arena's end.
+    received: usize,
+    has_output: bool,
+}
+
+impl Loaded {
+    /// Where an uploaded input lies: at the arena's end, off the image's own part.
+    fn staging(&self, arena_len: usize) -> Result<core::ops::Range<usize>, BoardError> {
+        let input_len = self.engine.input().bytes();
+        let needed = self.engine.image().header().arena_len as usize + input_len;
+        match arena_len.checked_sub(needed) {
+            Some(_) => Ok(arena_len - input_len..arena_len),
+            None => Err(BoardError::NoRoomForInput { needed: needed as u32, have: arena_len as u32 }),
+        }
+    }
+
+    fn take_input(&mut self, arena: &mut [u8], offset: u32, data: &[u8]) -> Result<(), BoardError> {
+        let place = self.staging(arena.len())?;
+        let (at, needed) = (offset as usize, place.len());
+        let out_of_order = BoardError::InputOutOfOrder {
+            offset,
+            len: data.len() as u32,
+            received: self.received as u32,
+            needed: needed as u32,
+        };
+        // A repeated chunk is welcome, a gap is not.
+        if at > self.received {
+            return Err(out_of_order);
+        }
+        let end = at.checked_add(data.len()).filter(|&end| end <= needed).ok_or(out_of_order)?;
+        arena[place][at..end].copy_from_slice(data);
+        self.received = end;
+        Ok(())
+    }
+}
+
+impl<B: Board, S: Stack> Session<B, S> {
+    /// A runner with nothing loaded.
+    pub fn new(board: B, stack: S, arena: &'static mut [u8]) -> Self {
+        Self { board, stack, arena, loaded: None }
+    }
+
+    /// Announces itself, then serves the host until it asks for a restart.
+    pub fn serve(&mut self) {
+        send(&mut self.board, UNSOLICITED, &Response::Booted);
+        let mut decoder = Decoder::new();
+        loop {
+            let Some(byte) = self.board.read() else { continue };
+            if let Some(frame) = decoder.feed(byte)
+                && self.answer(frame) == Next::Restart
+            {
+                return;
+            }
+        }
+    }
+
+    /// Answers one frame.
+    pub fn answer(&mut self, frame: Result<Frame<'_>, FrameError>) -> Next {
+        let (seq, request) = match frame.map(|f| (f.seq, f.request())) {
+            Ok((seq, Ok(request))) => (seq, request),
+            Ok((seq, Err(error))) => return self.refuse(seq, error),
+            Err(error) => return self.refuse(UNSOLICITED, error),
+        };
+        let reply = match request {
+            Request::Hello => Ok(Response::Hello(self.hello())),
+            Request::Ping => Ok(Response::Pong),
+            Request::LoadImage { slot, offset, len } => self.load(slot, offset, len).map(Response::Image),
+            Request::SetInput { offset, data } => self.set_input(offset, data),
+            Request::Run(request) => self.run(seq, request).map(Response::Run),
+            Request::ReadOutput { offset, len } => return self.read_output(seq, offset, len),
+            Request::Reset => Ok(Response::Resetting),
+        };
+        send(&mut self.board, seq, &reply.unwrap_or_else(Response::Error));
+        if request == Request::Reset { Next::Restart } else { Next::Listen }
+    }
+
+    fn refuse(&mut self, seq: u16, error: FrameError) -> Next {
+        let error = match error {
+            // Answering one's own echo would never end.
+            FrameError::WrongWay => return Next::Listen,
+            FrameError::Version { found } => BoardError::UnsupportedVersion { board: WIRE_VERSION, host: found },
+            FrameError::UnknownMessage => BoardError::UnknownRequest,
+            FrameError::TooLong | FrameError::Malformed | FrameError::BadCrc | FrameError::BadDirection => {
+                BoardError::DamagedFrame
+            }
+        };
+        send(&mut self.board, seq, &Response::Error(error));
+        Next::Listen
+    }
+
+    fn hello(&self) -> HelloReply {
+        HelloReply {
+            wire_version: WIRE_VERSION,
+            image_version: VERSION,
+            firmware_revision: REVISION.into(),
+            board_type: B::TYPE.into(),
+            chip_id: self.board.chip_id(),
+            clock_hz: self.board.clock_hz(),
+            timer_unit: B::TIMER_UNIT,
+            arena_bytes: self.arena.len() as u32,
+            stack_bytes: self.stack.bytes(),
+            slots: B::SLOTS,
+        }
+    }
+
+    fn load(&mut self, slot: u8, offset: u32, len: u32) -> Result<ImageInfo, BoardError> {
+        self.loaded = None;
+        let slots = B::SLOTS.iter().flatten().count() as u8;
+        let bytes = self.board.slot(slot).ok_or(BoardError::UnknownSlot { slot, slots })?;
+        let outside = BoardError::OutsideSlot { offset, len, slot_len: bytes.len() as u32 };
+        let end = offset.checked_add(len).ok_or(outside)?;
+        let bytes = bytes.get(offset as usize..end as usize).ok_or(outside)?;
+        let engine = Engine::load(bytes, self.arena.len()).map_err(load_error)?;
+        let header = *engine.image().header();
+        let image_id = header.image_id();
+        let info = ImageInfo {
+            image_id,
+            n_ops: header.n_ops,
+            n_vectors: header.n_vectors,
+            arena_needed: header.arena_len,
+            total_len: header.total_len,
+            input_len: engine.input().bytes() as u32,
+            output_len: engine.output().bytes() as u32,
+        };
+        self.loaded = Some(Loaded { engine, image_id, received: 0, has_output: false });
+        Ok(info)
+    }
+
+    fn set_input(&mut self, offset: u32, data: &[u8]) -> Result<Response<'static>, BoardError> {
+        let loaded = self.loaded.as_mut().ok_or(BoardError::NoImage)?;
+        loaded.take_input(self.arena, offset, data)?;
+        let needed = loaded.engine.input().bytes() as u32;
+        Ok(Response::InputAck { received: loaded.received as u32, needed })
+    }
+
+    fn run(&mut self, seq: u16, request: RunRequest) -> Result<RunReport, BoardError> {
+        let loaded = self.loaded.as_mut().ok_or(BoardError::NoImage)?;
+        if request.repeats == 0 {
+            return Err(BoardError::NoRepeats);
+        }
+        let (arena, input, expected) = match request.source {
+            Source::Vector(index) => {
+                let count = loaded.engine.image().header().n_vectors;
+                let vector = loaded.engine.image().vector(index).ok_or(BoardError::UnknownVector { index, count })?;
+                // An uploaded input survives: its place at the arena's end is left alone as long as it is there.
+                let keep = if loaded.received > 0 { loaded.staging(self.arena.len())?.start } else { self.arena.len() };
+                (&mut self.arena[..keep], vector.input, Some(vector.expected))
+            }
+            Source::Uploaded => {
+                let place = loaded.staging(self.arena.len())?;
+                let (received, needed) = (loaded.received as u32, place.len() as u32);
+                if received != needed {
+                    return Err(BoardError::InputIncomplete { received, needed });
+                }
+                let (arena, input) = self.arena.split_at_mut(place.start);
+                (arena, &*input, None)
+            }
+        };
+        loaded.has_output = true;
+        let (board, stack, engine) = (&mut self.board, &mut self.stack, &loaded.engine);
+        Ok(Measurement { board, stack, engine, image_id: loaded.image_id, arena, input, expected, seq }
+            .perform(request))
+    }
+
+    fn read_output(&mut self, seq: u16, offset: u32, len: u16) -> Next {
+        let reply = match self.loaded.as_ref().filter(|loaded| loaded.has_output) {
+            None => Response::Error(BoardError::NoOutput),
+            Some(loaded) => {
+                let output = self.arena.get(loaded.engine.output_range()).unwrap_or_default();
+                output_chunk(output, offset, len)
+            }
+        };
+        send(&mut self.board, seq, &reply);
+        Next::Listen
+    }
+}
+
+fn output_chunk(output: &[u8], offset: u32, len: u16) -> Response<'_> {
+    let total = output.len() as u32;
+    let limit = usize::from(len).min(MAX_CHUNK);
+    match output.get(offset as usize..) {
+        None | Some([]) => Response::Error(BoardError::OutsideOutput { offset, total }),
+        Some(rest) => Response::Output { offset, total, data: &rest[..limit.min(rest.len())] },
+    }
+}
+
+/// Sends one message as a frame.
+#[inline(never)]
+pub fn send(board: &mut impl Board, seq: u16, message: &Response<'_>) {
+    let mut buf = [0; MAX_FRAME];
+    let Ok(frame) = encode(message, seq, &mut buf) else {
+        unreachable!("every response fits a frame, as the protocol's tests show")
+    };
+    board.write(frame);
+}
