@@ -9,6 +9,8 @@
 
 pub mod check;
 pub mod data;
+pub mod env;
 pub mod rules;
+pub mod strategy;
 pub mod torch;
 pub mod train;

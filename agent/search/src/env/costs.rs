@@ -1,0 +1,38 @@
+//! What a choice of bits costs, and what it may cost.
+
+use bitrack_model::Bits;
+
+/// Exact bytes of a candidate, known before anything is flashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of the image without its test vectors.
+    pub flash_bytes: u64,
+    /// Planned peak of the arena in bytes.
+    pub ram_bytes: u64,
+}
+
+impl Footprint {
+    /// Whether flash and RAM are within the limits.
+    pub fn within(&self, limits: &Limits) -> bool {
+        let below = |bytes: u64, limit: Option<u64>| limit.is_none_or(|limit| bytes <= limit);
+        below(self.flash_bytes, limits.flash_bytes) && below(self.ram_bytes, limits.ram_bytes)
+    }
+}
+
+/// The hard limits of a campaign; `None` is unlimited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of flash.
+    pub flash_bytes: Option<u64>,
+    /// Bytes of RAM.
+    pub ram_bytes: Option<u64>,
+    /// Ticks of one inference, judged on the measurement.
+    pub latency_ticks: Option<u64>,
+}
+
+/// Computes footprints. One entry of `bits` per slot of the search space.
+pub trait Costs: std::fmt::Debug + Send + Sync {
+    /// Bytes of the candidate with these bits.
+    fn footprint(&self, bits: &[Bits]) -> Footprint;
+}

@@ -1,0 +1,46 @@
+//! A small network and a cost model for tests.
+
+use super::{Costs, Environment, Footprint, Limits, Space};
+use bitrack_model::Bits;
+use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
+
+/// conv 3x3, depthwise 3x3, pointwise, average pool, fully connected.
+pub fn graph() -> Graph {
+    let mut graph = Graph::new("toy", Shape::new(8, 8, 1));
+    let window = |kernel: usize| Window { kernel: [kernel; 2], stride: [1, 1], pad_before: [kernel / 2 % 4; 2] };
+    let activation = Activation::Relu;
+    let mut x = graph.push(Op::Conv2d { window: window(3), activation }, vec![TensorId(0)], Shape::new(8, 8, 4));
+    x = graph.push(Op::DepthwiseConv2d { window: window(3), activation }, vec![x], Shape::new(8, 8, 4));
+    x = graph.push(Op::Conv2d { window: window(1), activation }, vec![x], Shape::new(8, 8, 8));
+    let whole = Window { kernel: [8, 8], stride: [1, 1], pad_before: [0, 0] };
+    x = graph.push(Op::AveragePool { window: whole, activation: Activation::None }, vec![x], Shape::new(1, 1, 8));
+    graph.push(Op::FullyConnected { activation: Activation::None }, vec![x], Shape::new(1, 1, 3));
+    graph
+}
+
+/// Sums weight bytes; the peak is the largest input plus output of a layer.
+#[derive(Debug)]
+pub struct ToyCosts(pub Space);
+
+impl Costs for ToyCosts {
+    fn footprint(&self, bits: &[Bits]) -> Footprint {
+        let space = &self.0;
+        let weights = space.slots().iter().zip(bits).filter(|(slot, _)| slot.is_weights());
+        let graph = space.graph();
+        let bytes = |id: TensorId| {
+            let width = space.activation_slot(id).map_or(Bits::Eight, |slot| bits[slot]);
+            (graph.shape(id).elements() as u64 * u64::from(width.get())).div_ceil(8)
+        };
+        Footprint {
+            flash_bytes: weights.map(|(slot, &bits)| slot.bytes(bits)).sum(),
+            ram_bytes: graph.layers.iter().map(|l| bytes(l.inputs[0]) + bytes(l.output)).max().unwrap_or(0),
+        }
+    }
+}
+
+/// An environment with limits in bytes.
+pub fn environment(flash: Option<u64>, ram: Option<u64>) -> Environment {
+    let space = Space::new(&graph());
+    let limits = Limits { flash_bytes: flash, ram_bytes: ram, latency_ticks: None };
+    Environment::new(space.clone(), Box::new(ToyCosts(space)), limits).expect("limits above the minimum")
+}

@@ -1,0 +1,157 @@
+//! `ddpg`: HAQ's agent (Wang et al. 2019, `lib/rl/ddpg.py`) for 2, 4 or 8 bits.
+//!
+//! What differs from HAQ, on purpose: it learns from the bits that ran, not from the action that the projection overruled;
+//! an episode starts from a fresh state; the terminal step is marked as such; the reward comes from validation samples.
+
+mod adam;
+mod config;
+mod networks;
+mod noise;
+mod replay;
+
+pub use config::DdpgConfig;
+
+use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
+use crate::env::{Environment, action_of_bits, bits_of_action};
+use networks::ActorCritic;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use replay::{Replay, Transition};
+use serde::{Deserialize, Serialize};
+
+/// Deep deterministic policy gradient over one scalar action per tensor.
+#[derive(Debug)]
+pub struct Ddpg {
+    config: DdpgConfig,
+    networks: ActorCritic,
+    replay: Replay,
+    rng: ChaCha8Rng,
+    proposed: usize,
+    /// Moving average of the batches' mean reward, subtracted from rewards.
+    baseline: Option<f64>,
+}
+
+/// The saved state beside the networks' and the replay memory's numbers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    rng: RngState,
+    proposed: usize,
+    /// As bits: JSON would round it.
+    baseline: Option<u64>,
+    updates: u32,
+    transitions: usize,
+    oldest: usize,
+    capacity: usize,
+}
+
+impl Ddpg {
+    /// A fresh agent, reproducible from its seed.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn new(seed: u64, config: DdpgConfig) -> Result<Self, StrategyError> {
+        // The networks are far too small to share among threads, and a fixed number keeps sums in a fixed order.
+        tch::set_num_threads(1);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let networks = ActorCritic::new(&mut rng)?;
+        Ok(Self { config, networks, replay: Replay::default(), rng, proposed: 0, baseline: None })
+    }
+
+    fn action(&mut self, state: &[f32]) -> Result<f64, StrategyError> {
+        let Some(after_warm_up) = self.proposed.checked_sub(self.config.warm_up) else {
+            return Ok(self.rng.random());
+        };
+        let mean = self.networks.act(state)?;
+        Ok(noise::truncated_normal(mean, self.config.sigma(after_warm_up), &mut self.rng))
+    }
+
+    /// Updates per transition, as many as the episode had, once there is something learned to follow.
+    fn learn(&mut self, steps: usize) -> Result<(), StrategyError> {
+        if self.proposed <= self.config.warm_up || self.replay.len() < self.config.batch {
+            return Ok(());
+        }
+        for _ in 0..steps * self.config.updates_per_step {
+            let batch = self.replay.sample(self.config.batch, &mut self.rng);
+            let mean = batch.iter().map(|t| f64::from(t.reward)).sum::<f64>() / batch.len() as f64;
+            // HAQ: the first batch sets the baseline, later ones move it by half.
+            let baseline = self.baseline.map_or(mean, |old| old + 0.5 * (mean - old));
+            self.baseline = Some(baseline);
+            self.networks.update(&batch, baseline, &self.config)?;
+        }
+        Ok(())
+    }
+}
+
+/// The transitions of an episode as if the agent had chosen what ran. Every step gets the episode's reward.
+fn transitions(env: &Environment, outcome: &Outcome, reward: f64) -> Vec<Transition> {
+    let states = env.states.episode(&outcome.bits);
+    let steps = outcome.bits.len();
+    let transition = |step: usize| {
+        let asked = outcome.proposal.actions[step];
+        let bits = outcome.bits[step];
+        Transition {
+            state: states[step],
+            action: if bits_of_action(asked) == bits { asked } else { action_of_bits(bits) } as f32,
+            reward: reward as f32,
+            next: states[(step + 1).min(steps - 1)],
+            terminal: step + 1 == steps,
+        }
+    };
+    (0..steps).map(transition).collect()
+}
+
+impl Strategy for Ddpg {
+    fn name(&self) -> &'static str {
+        "ddpg"
+    }
+
+    fn propose(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
+        let proposal = Proposal::walk(env, |state| self.action(state))?;
+        self.proposed += 1;
+        Ok(Some(proposal))
+    }
+
+    fn observe(&mut self, env: &Environment, outcome: &Outcome) -> Result<(), StrategyError> {
+        let Some(reward) = outcome.reward else { return Ok(()) };
+        let transitions = transitions(env, outcome, reward);
+        let steps = transitions.len();
+        self.replay.set_capacity(self.config.replay_per_slot * steps);
+        transitions.into_iter().for_each(|transition| self.replay.push(transition));
+        self.learn(steps)
+    }
+
+    fn save(&self) -> Result<Blob, StrategyError> {
+        let header = Header {
+            rng: RngState::of(&self.rng),
+            proposed: self.proposed,
+            baseline: self.baseline.map(f64::to_bits),
+            updates: self.networks.updates(),
+            transitions: self.replay.len(),
+            oldest: self.replay.oldest(),
+            capacity: self.replay.capacity(),
+        };
+        let mut floats = self.networks.floats()?;
+        floats.extend(self.replay.floats());
+        Ok(Blob::new(self.name(), &header, &floats))
+    }
+
+    fn load(&mut self, blob: &Blob) -> Result<(), StrategyError> {
+        let header: Header = blob.header(self.name())?;
+        let floats = blob.floats();
+        let wrong = || StrategyError::Checkpoint { reason: "it holds an agent of another size".into() };
+        let replay_len = header.transitions * Transition::LEN;
+        let (networks, replay) = floats.split_at_checked(floats.len().wrapping_sub(replay_len)).ok_or_else(wrong)?;
+        if !self.networks.load(networks, header.updates)? {
+            return Err(wrong());
+        }
+        self.replay = Replay::restore(replay, header.oldest, header.capacity);
+        self.rng = header.rng.rng();
+        self.proposed = header.proposed;
+        self.baseline = header.baseline.map(f64::from_bits);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

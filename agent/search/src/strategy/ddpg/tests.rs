@@ -1,0 +1,96 @@
+use super::*;
+use crate::env::toy;
+use bitrack_model::Bits;
+
+fn agent(seed: u64) -> Ddpg {
+    let config = DdpgConfig { warm_up: 3, batch: 16, updates_per_step: 2, ..DdpgConfig::for_budget(20) };
+    Ddpg::new(seed, config).expect("agent")
+}
+
+/// The mean width: the more bits, the better.
+fn score(bits: &[Bits]) -> f64 {
+    bits.iter().map(|b| f64::from(b.get())).sum::<f64>() / bits.len() as f64
+}
+
+fn episode(agent: &mut Ddpg, env: &Environment) -> Proposal {
+    let proposal = agent.propose(env).expect("proposes").expect("endless");
+    let bits = env.project(&proposal.asked);
+    let outcome = Outcome { reward: Some(score(&bits)), bits, proposal: proposal.clone() };
+    agent.observe(env, &outcome).expect("learns");
+    proposal
+}
+
+#[test]
+fn a_resumed_agent_is_the_same_to_the_last_bit() {
+    let env = toy::environment(Some(70), Some(300));
+    let mut original = agent(7);
+    for _ in 0..6 {
+        episode(&mut original, &env);
+    }
+    let bytes = original.save().expect("saves").to_bytes();
+    let mut resumed = agent(99);
+    resumed.load(&Blob::from_bytes(&bytes).expect("own bytes")).expect("loads");
+    assert_eq!(resumed.save().expect("saves").to_bytes(), bytes);
+    for _ in 0..4 {
+        assert_eq!(episode(&mut resumed, &env), episode(&mut original, &env));
+    }
+    assert_eq!(resumed.save().expect("saves").to_bytes(), original.save().expect("saves").to_bytes());
+}
+
+#[test]
+fn the_same_seed_proposes_the_same_and_another_does_not() {
+    let env = toy::environment(None, None);
+    let run = |seed| {
+        let mut agent = agent(seed);
+        (0..6).map(|_| episode(&mut agent, &env)).collect::<Vec<_>>()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn credit_goes_to_the_bits_that_ran() {
+    let env = toy::environment(None, None);
+    let asked = env.space.uniform(Bits::Eight, Bits::Eight);
+    let mut bits = asked.clone();
+    bits[2] = Bits::Two;
+    let outcome = Outcome { proposal: Proposal::of_bits(&env, asked), bits: bits.clone(), reward: Some(1.0) };
+    let transitions = transitions(&env, &outcome, 1.0);
+    for (transition, &bits) in transitions.iter().zip(&bits) {
+        assert_eq!(bits_of_action(f64::from(transition.action)), bits);
+    }
+    // The step after the overruled one sees what ran before it.
+    assert_eq!(transitions[3].state[8], 0.25);
+    assert_eq!(transitions[2].next, transitions[3].state);
+    let ends: Vec<bool> = transitions.iter().map(|t| t.terminal).collect();
+    assert_eq!(ends.iter().filter(|&&end| end).count(), 1);
+    assert!(ends[bits.len() - 1]);
+}
+
+#[test]
+fn a_measurement_that_failed_teaches_nothing() {
+    let env = toy::environment(None, None);
+    let mut agent = agent(1);
+    let proposal = agent.propose(&env).expect("proposes").expect("endless");
+    let before = agent.save().expect("saves");
+    let outcome = Outcome { bits: proposal.asked.clone(), proposal, reward: None };
+    agent.observe(&env, &outcome).expect("ignores");
+    assert_eq!(agent.save().expect("saves"), before);
+}
+
+#[test]
+fn an_obvious_reward_is_followed() {
+    let env = toy::environment(None, None);
+    let mut agent = agent(4);
+    let scores: Vec<f64> = (0..40).map(|_| score(&episode(&mut agent, &env).asked)).collect();
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(mean(&scores[30..]) > mean(&scores[..10]) + 1.0, "{scores:?}");
+}
+
+#[test]
+fn a_checkpoint_of_another_size_is_refused() {
+    let mut agent = agent(1);
+    let mut blob = agent.save().expect("saves");
+    blob.floats.pop();
+    assert!(matches!(agent.load(&blob), Err(StrategyError::Checkpoint { .. })));
+}
