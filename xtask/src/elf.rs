@@ -22,6 +22,11 @@ impl Sizes {
     pub fn flash(self) -> u64 {
         self.text + self.data
     }
+
+    /// Bytes of RAM. Stack and arena are not in it: the runner's memory maps keep them in regions without sections.
+    pub fn ram(self) -> u64 {
+        self.data + self.bss
+    }
 }
 
 /// Reads the sizes of an ELF file.
@@ -43,7 +48,7 @@ impl Sizes {
         if !has(elf::SHF_ALLOC) {
             return self;
         }
-        // cortex-m-rt's `.uninit` and ours for arena and stack take RAM without being zeroed: NOBITS, hence bss.
+        // cortex-m-rt's `.uninit` takes RAM without being zeroed: it has no bits in the file, hence it counts as bss.
         let kind = match section.kind() {
             SectionKind::UninitializedData => &mut self.bss,
             _ if has(elf::SHF_WRITE) => &mut self.data,
@@ -69,7 +74,7 @@ mod tests {
         let sizes = sizes(&object).unwrap();
         assert!((1000..1200).contains(&sizes.text), "{sizes:?}");
         assert_eq!((sizes.data, sizes.bss), (300, 5000));
-        assert_eq!(sizes.flash(), sizes.text + 300);
+        assert_eq!((sizes.flash(), sizes.ram()), (sizes.text + 300, 5300));
     }
 
     #[test]

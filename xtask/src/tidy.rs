@@ -110,7 +110,7 @@ fn firmware() -> Result<()> {
         return Ok(());
     };
     let mut clippy = toolchain.cargo("clippy", &runner());
-    clippy.args(["--quiet", "--release", "--locked", "--no-default-features", "--features", "mps2-an386"]);
+    clippy.args(["--quiet", "--release", "--locked", "--bin", "mps2-an386", "--features", "mps2-an386"]);
     shell::run(clippy.args(["--target-dir", "target", "--", "-D", "warnings"]))
 }
 
