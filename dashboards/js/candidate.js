@@ -1,7 +1,7 @@
 // One candidate in full: figures against limits, bits and latency per layer, every measurement and failure.
 
 import { h } from "./dom.js";
-import { bytes, count, milliseconds, percent, short, UNKNOWN } from "./format.js";
+import { bytes, count, milliseconds, percent, short, signed, UNKNOWN } from "./format.js";
 import { bitsLegend, layersView } from "./layers.js";
 import { exceeded, METRICS } from "./metrics.js";
 import { badge, empty, failureView, meter, pill, tile, timeView } from "./parts.js";
@@ -11,17 +11,19 @@ import { badge, empty, failureView, meter, pill, tile, timeView } from "./parts.
  * @param {?{detail: ?Object, error: ?string}} loaded what is known beyond the table's row
  * @param {?Object} campaign for its limits
  * @param {boolean} isFollowing whether the reader chose this candidate or it is simply the best so far
+ * @param {?{candidate: Object, detail: ?Object}} reference what it is compared with
  */
-export function candidateView(candidate, loaded, campaign, isFollowing) {
+export function candidateView(candidate, loaded, campaign, isFollowing, reference) {
   if (!candidate) return [h("h2", {}, "Candidate"), empty("Nothing to show yet.")];
   const detail = loaded?.detail ?? null;
+  const other = reference && reference.candidate.id !== candidate.id ? reference : null;
   return [
     head(candidate, campaign?.limits ?? null, isFollowing),
     candidate.reason ? h("p", { class: "reason-line" }, candidate.reason) : null,
-    h("dl", { class: "tiles compact" }, figures(candidate)),
+    h("dl", { class: "tiles compact" }, figures(candidate, other?.candidate ?? null)),
     meters(candidate, detail, campaign?.limits ?? null),
     loaded?.error ? h("p", { class: "warn", role: "alert" }, `The details could not be read: ${loaded.error}`) : null,
-    detail ? details(candidate, detail) : loaded?.error ? null : empty("Reading the details\u2026"),
+    detail ? details(candidate, detail, other) : loaded?.error ? null : empty("Reading the details\u2026"),
   ];
 }
 
@@ -35,15 +37,21 @@ function head(candidate, limits, isFollowing) {
     h("a", { class: "raw", href: `api/candidates/${candidate.id}` }, "JSON"));
 }
 
-function figures(candidate) {
+function figures(candidate, other) {
   const time = candidate.latency_ms !== null && candidate.latency_ms !== undefined ? milliseconds(candidate.latency_ms) : null;
   return [
-    tile("Accuracy", percent(candidate.accuracy), "validation split", { "data-tile": "accuracy" }),
+    tile("Accuracy", percent(candidate.accuracy), change(candidate, other, (one) => one.accuracy, (a, b) => signed(a - b, "points")) ?? "validation split", { "data-tile": "accuracy" }),
     tile("Latency", candidate.ticks === null ? UNKNOWN : count(candidate.ticks),
-      candidate.ticks === null ? "not measured" : [METRICS.latency.unitText(candidate.unit), time ? ` \u00b7 ${time}` : null], { "data-tile": "latency" }),
+      candidate.ticks === null ? "not measured" : [METRICS.latency.unitText(candidate.unit), time ? ` \u00b7 ${time}` : null, h("br"), change(candidate, other, (one) => one.ticks, (a, b) => signed(a / b - 1))], { "data-tile": "latency" }),
     tile("Bits per weight", candidate.weight_bits_mean?.toFixed(2) ?? UNKNOWN, "mean", { "data-tile": "bits" }),
     tile("Reward", candidate.reward?.toFixed(4) ?? UNKNOWN, candidate.strategy, { "data-tile": "reward" }),
   ];
+}
+
+// "−1.30 points on uniform 8/8", or null when one of the two is not known or they do not compare.
+function change(candidate, other, value, difference) {
+  if (!other || value(candidate) === null || value(other) === null || candidate.unit !== other.unit) return null;
+  return `${difference(value(candidate), value(other))} on ${other.label}`;
 }
 
 function meters(candidate, detail, limits) {
@@ -60,10 +68,11 @@ function metricMeter(metric, candidate, limits, detail) {
   return meter(metric.name, metric.value(candidate), metric.limit(limits), metric.axis, (value) => metric.exact(value, candidate.unit), detail);
 }
 
-function details(candidate, detail) {
+function details(candidate, detail, other) {
+  const isComparable = other?.detail && other.candidate.unit === candidate.unit;
   return [
     h("h3", {}, "Layers ", bitsLegend()),
-    layersView(detail.layers, candidate.unit),
+    layersView(detail.layers, candidate.unit, isComparable ? { label: other.candidate.label, layers: other.detail.layers } : null),
     h("h3", {}, "Measurements"),
     measurementsView(detail.measurements),
     detail.failures.length > 0 ? [h("h3", {}, "Failures"), detail.failures.map(failureView)] : null,

@@ -1,7 +1,7 @@
 // The bits of a candidate, layer by layer, and what each layer costs.
 
 import { h } from "./dom.js";
-import { compact, count, percent, UNKNOWN } from "./format.js";
+import { compact, count, percent, signed, UNKNOWN } from "./format.js";
 import { badge, empty } from "./parts.js";
 
 /** The strip: one column per layer, weights above, activations below. The table repeats it in words and figures. */
@@ -12,11 +12,17 @@ export function bitsStrip(layers) {
     strip("weights", (layer) => layer.weight_bits), strip("activations", (layer) => layer.output_bits));
 }
 
-/** The table of layers. `unit` is the unit of `ticks`. */
-export function layersView(layers, unit) {
+/**
+ * The table of layers.
+ * @param {Object[]} layers
+ * @param {?string} unit of their ticks
+ * @param {?{label: string, layers: Object[]}} reference another candidate in the same unit, marked on the bars
+ */
+export function layersView(layers, unit, reference) {
   if (layers.length === 0) return empty("No layers are stored for this candidate.");
   const total = layers.reduce((sum, layer) => sum + (layer.ticks ?? 0), 0);
-  const most = layers.reduce((max, layer) => Math.max(max, layer.ticks ?? 0), 0);
+  const others = new Map(reference?.layers.map((layer) => [layer.index, layer.ticks]));
+  const most = [...layers.map((layer) => layer.ticks), ...others.values()].reduce((max, ticks) => Math.max(max, ticks ?? 0), 0);
   return [
     bitsStrip(layers),
     h("div", { class: "table-scroll" }, h("table", { class: "layers" },
@@ -26,21 +32,31 @@ export function layersView(layers, unit) {
         h("th", { scope: "col", title: "bits per output activation" }, "Out"), h("th", { scope: "col", class: "numeric wide-only" }, "MACs"),
         h("th", { scope: "col", class: "bar-head" }, `Latency (${unit ?? "not measured"})`),
         h("th", { scope: "col", class: "numeric roomy-only", title: `${unit ?? "ticks"} per multiply-accumulate` }, "per MAC"))),
-      h("tbody", {}, layers.map((layer) => layerRow(layer, total, most))))),
-    total > 0 ? h("p", { class: "muted" }, `Sum of the layers: ${count(total)} ${unit ?? ""}`) : null,
+      h("tbody", {}, layers.map((layer) => layerRow(layer, total, most, others.get(layer.index) ?? null))))),
+    total > 0 ? h("p", { class: "muted layer-sum" }, `Sum of the layers: ${count(total)} ${unit ?? ""}`,
+      reference ? [", ", h("i", { class: "mark reference-mark", "aria-hidden": "true" }), ` ${reference.label} for comparison`] : null) : null,
   ];
 }
 
-function layerRow(layer, total, most) {
+function layerRow(layer, total, most, other) {
   return h("tr", { "data-key": `layer-${layer.index}` },
     h("td", { class: "numeric" }, layer.index),
     h("td", {}, h("span", { class: "layer-name" }, layer.name), " ", h("small", { class: "muted layer-kind" }, layer.kind)),
     h("td", {}, bitsChip(layer.weight_bits)), h("td", {}, bitsChip(layer.input_bits)), h("td", {}, bitsChip(layer.output_bits)),
     h("td", { class: "numeric wide-only" }, compact(layer.macs)),
     h("td", {}, layer.ticks === null ? UNKNOWN : h("div", { class: "bar-cell" },
-      h("span", { class: "layer-bar", "aria-hidden": "true" }, h("i", { style: { width: `${((100 * layer.ticks) / (most || 1)).toFixed(2)}%` } })),
-      h("span", { class: "numeric", title: count(layer.ticks) }, compact(layer.ticks)), h("small", { class: "muted" }, percent(layer.ticks / (total || 1), 1)))),
+      h("span", { class: "layer-bar", "aria-hidden": "true" }, h("i", { style: { width: share(layer.ticks, most) } }),
+        other === null ? null : h("b", { style: { left: share(other, most) } })),
+      h("span", { class: "numeric", title: comparison(layer.ticks, other) }, compact(layer.ticks)), h("small", { class: "muted" }, percent(layer.ticks / (total || 1), 1)))),
     h("td", { class: "numeric roomy-only" }, layer.macs && layer.ticks ? (layer.ticks / layer.macs).toFixed(2) : UNKNOWN));
+}
+
+function share(ticks, most) {
+  return `${((100 * ticks) / (most || 1)).toFixed(2)}%`;
+}
+
+function comparison(ticks, other) {
+  return other ? `${count(ticks)}, ${signed(ticks / other - 1)}` : count(ticks);
 }
 
 function bitsChip(bits) {

@@ -7,7 +7,7 @@ import { convergenceView } from "./convergence.js";
 import { h, onClick, patch } from "./dom.js";
 import { episodesView, INITIAL_TABLE, sortedBy } from "./episodes.js";
 import { time } from "./format.js";
-import { availableMetrics, METRICS } from "./metrics.js";
+import { availableMetrics, METRICS, reference } from "./metrics.js";
 import { rackSummary, rackView } from "./rack.js";
 import { describe, layOut, nearest, scatterLegend, scatterView, step } from "./scatter.js";
 import { detailVersion, Store } from "./store.js";
@@ -39,12 +39,15 @@ function draw() {
   patch(part("campaign"), campaignView(campaign));
   patch(part("rack"), rackView(store));
   drawCharts(campaign, candidate, candidates);
-  patch(part("candidate"), candidateView(candidate, store.details.get(candidate?.id), campaign, store.indexChosen === null));
+  const compared = reference(candidates, campaign?.unit);
+  const isFollowing = store.indexChosen === null;
+  patch(part("candidate"), candidateView(candidate, store.details.get(candidate?.id), campaign, isFollowing,
+    compared && { candidate: compared, detail: store.details.get(compared.id)?.detail ?? null }));
   const front = new Set(view.plot.front.map((one) => one.id));
   patch(part("episodes"), episodesView(candidates, front, view.table, candidate, campaign?.limits ?? null));
   document.title = campaign ? `${campaign.name} ${campaign.measured}/${campaign.budget} \u00b7 Bitrack` : "Bitrack";
   document.body.classList.toggle("stale", store.link.state !== "live");
-  readMissing(campaign, candidate);
+  readMissing(campaign, [candidate, compared]);
 }
 
 function drawCharts(campaign, candidate, candidates) {
@@ -147,10 +150,12 @@ function readDetail(candidate) {
 }
 
 /** Whatever is on show and not yet, or no longer, known in full. */
-function readMissing(campaign, candidate) {
+function readMissing(campaign, candidates) {
   if (!store.campaignsKnown) readCampaigns();
   if (campaign && !store.complete.has(campaign.name)) readCandidates(campaign);
-  if (candidate && store.details.get(candidate.id)?.version !== detailVersion(candidate)) readDetail(candidate);
+  for (const one of candidates) {
+    if (one && store.details.get(one.id)?.version !== detailVersion(one)) readDetail(one);
+  }
 }
 
 function heard(name, data) {

@@ -93,6 +93,16 @@ export function paretoFront(sorted, metric) {
   return front;
 }
 
+/**
+ * The candidate that others are compared with: the measured baseline with the most bits, in the campaign's unit; uniform 8/8 as a
+ * rule. Null when the campaign has measured no baseline.
+ */
+export function reference(candidates, unit) {
+  const baselines = candidates.filter((one) => one.label && known(one.ticks) && one.unit === unit);
+  const bits = (one) => one.weight_bits_mean ?? 0;
+  return baselines.reduce((most, one) => (most === null || bits(one) > bits(most) || (bits(one) === bits(most) && one.ticks > most.ticks) ? one : most), null);
+}
+
 /** Which limits a candidate exceeds, by name, as far as that is known. */
 export function exceeded(candidate, limits) {
   return [METRICS.latency, METRICS.flash, METRICS.ram]

@@ -113,8 +113,8 @@ fn a_candidate_shows_its_bits_layers_and_measurements() {
     let row = browser.eval("[...document.querySelectorAll('.layers tbody tr')[6].querySelectorAll('.bits')].map(b => [b.textContent, b.className])");
     assert_eq!(row, json!([["2", "badge bits bits-2"], ["2", "badge bits bits-2"], ["8", "badge bits bits-8"]]));
     // The longest bar is the costliest layer's: pw1 with 260 thousandths of 3,012,345.
-    let bars = browser.eval("[...document.querySelectorAll('.layer-bar i')].map(i => i.style.width)");
-    assert_eq!(bars[2], json!("100%"));
+    let bars = "[...document.querySelectorAll('.layer-bar i')].map(i => parseFloat(i.style.width))";
+    assert_eq!(browser.eval(&format!("(bars => bars.indexOf(Math.max(...bars)))({bars})")), json!(2));
     assert!(browser.text(".layers tbody tr:nth-child(3)").contains("783 k"));
     let meters = browser.text(".meters");
     for part in
@@ -126,6 +126,96 @@ fn a_candidate_shows_its_bits_layers_and_measurements() {
     for part in ["Attempt 1 on v1", "3,012,345 instructions median, 3 identical repeats, outputs bit-exact"] {
         assert!(measurement.contains(part), "{part} in {measurement}");
     }
+}
+
+#[test]
+fn a_candidate_is_compared_with_the_baseline_of_most_bits() {
+    let (_fixture, browser) = open_demo("#/demo/4");
+    browser.wait_text("#candidate", "uniform 8/8 for comparison");
+    // 88.90 against 90.20 per cent, and 3,012,345 against 3,850,112 instructions.
+    assert!(browser.text("#candidate [data-tile=accuracy]").contains("\u{2212}1.30 points on uniform 8/8"));
+    assert!(browser.text("#candidate [data-tile=latency]").contains("\u{2212}21.8 % on uniform 8/8"));
+    // pw1 takes 260 thousandths of both; the scale ends at the larger of the two.
+    let bar = browser.eval("(row => [row.querySelector('.layer-bar i').style.width, row.querySelector('.layer-bar b').style.left])(document.querySelectorAll('.layers tbody tr')[2])");
+    assert_eq!(bar, json!(["78.24%", "100%"]));
+    browser.click("tr[data-select='0']");
+    browser.wait_text("#candidate h2", "uniform 8/8 (episode 0)");
+    assert!(!browser.text("#candidate").contains("for comparison"), "not with itself");
+}
+
+#[test]
+fn episodes_are_sorted_by_any_column_with_the_unknown_last() {
+    let (_fixture, browser) = open_demo("");
+    let order = "[...document.querySelectorAll('.episodes tbody tr')].map(r => Number(r.dataset.select)).join(' ')";
+    browser.click("[data-sort=ticks]");
+    browser.wait("document.querySelector('th[aria-sort=descending] [data-sort=ticks]')");
+    assert_eq!(browser.eval(order), json!("0 8 6 10 4 5 9 1 3 2 12 11 7"));
+    browser.click("[data-sort=ticks]");
+    browser.wait("document.querySelector('th[aria-sort=ascending] [data-sort=ticks]')");
+    assert_eq!(browser.eval(order), json!("2 3 1 9 5 4 10 6 8 0 12 11 7"));
+}
+
+#[test]
+fn the_theme_is_the_readers_and_stays() {
+    let (fixture, browser) = open_demo("");
+    let background = "getComputedStyle(document.body).backgroundColor";
+    browser.prefer("dark");
+    let dark = browser.eval(background);
+    browser.click("#theme");
+    browser.wait("document.documentElement.dataset.theme === 'light'");
+    assert_ne!(browser.eval(background), dark);
+    browser.open(&fixture.url("#/demo/5"));
+    browser.wait("document.documentElement.dataset.theme === 'light'");
+}
+
+/// The WCAG contrast of each piece of text with what lies behind it, where it is too low.
+const LOW_CONTRAST: &str = "(() => {
+  const parse = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = (color) => color.slice(0, 3).map((c) => c / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => { for (let at = node; at; at = at.parentElement) { const color = parse(getComputedStyle(at).backgroundColor); if (color.length === 3) return color; } return [255, 255, 255]; };
+  const low = [];
+  for (const node of document.querySelectorAll('body *')) {
+    const hasText = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!hasText || !node.checkVisibility() || node.closest('noscript, :disabled')) continue;
+    const style = getComputedStyle(node);
+    const [a, b] = [light(parse(node instanceof SVGElement ? style.fill : style.color)), light(behind(node))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) low.push(`${node.className?.baseVal ?? node.className} ${node.textContent.slice(0, 30)} ${contrast.toFixed(2)}`);
+  }
+  return [...new Set(low)];
+})()";
+
+#[test]
+fn text_has_contrast_in_both_themes() {
+    let (_fixture, browser) = open_demo("#/demo/7");
+    browser.wait_text("#candidate", "Failures");
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme);
+        assert_eq!(browser.eval(LOW_CONTRAST), json!([]), "{scheme}");
+    }
+    browser.eval("document.querySelector('h2').style.setProperty('color', '#555')");
+    assert_ne!(browser.eval(LOW_CONTRAST), json!([]), "the check itself sees a grey heading");
+}
+
+#[test]
+fn what_can_be_used_has_a_name() {
+    let (_fixture, browser) = open_demo("#/demo/4");
+    browser.wait_text("#candidate", "Measurements");
+    let tree = browser.command("Accessibility.getFullAXTree", json!({}));
+    let nodes = tree["nodes"].as_array().expect("nodes");
+    let named = ["button", "link", "progressbar", "meter", "application", "img", "navigation", "region"];
+    let mut seen = 0;
+    for node in nodes.iter().filter(|node| node["ignored"] == false) {
+        let role = node["role"]["value"].as_str().unwrap_or_default();
+        if named.contains(&role) {
+            assert!(
+                node["name"]["value"].as_str().is_some_and(|name| !name.is_empty()),
+                "a {role} without a name: {node}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen} named parts");
 }
 
 #[test]

@@ -87,6 +87,17 @@ fn a_restarted_daemon_is_noticed_and_nothing_is_lost_or_doubled() {
 }
 
 #[test]
+fn a_connection_that_went_mute_is_noticed() {
+    let (fixture, browser) = open_demo("");
+    browser.wait_text("#link", "live");
+    fixture.answer("/api/rack", 503, Value::Null);
+    browser.eval("(now => { Date.now = () => now() + 60_000; })(Date.now.bind(Date))");
+    browser.wait_text("#link", "stale since");
+    fixture.answer("/api/rack", 200, story::rack());
+    browser.wait_text("#link", "live");
+}
+
+#[test]
 fn lost_events_make_the_page_read_again() {
     let (fixture, browser) = open_demo("");
     fixture.answer("/api/campaigns", 200, json!([story::campaign(30)]));

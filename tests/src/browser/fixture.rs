@@ -184,8 +184,9 @@ fn respond(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
 fn start_events(mut stream: TcpStream, shared: &Mutex<Shared>) -> std::io::Result<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n")?;
     let mut guard = lock(shared);
-    let rack = guard.answers.get("/api/rack").map(|(_, body)| body.clone()).unwrap_or_default();
-    stream.write_all(event_text("hello", &rack).as_bytes())?;
+    if let Some((200, rack)) = guard.answers.get("/api/rack") {
+        stream.write_all(event_text("hello", rack).as_bytes())?;
+    }
     guard.listeners.push(stream);
     Ok(())
 }

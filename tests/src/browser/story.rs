@@ -141,7 +141,7 @@ pub fn candidate(point: &Point) -> Value {
     json!({ "id": 100 + point.index, "campaign": "demo", "index": point.index, "label": point.label,
             "strategy": if point.label.is_some() { "uniform" } else { "ddpg" }, "state": "done", "reason": null,
             "accuracy": point.accuracy, "ticks": point.ticks, "unit": "instructions", "latency_ms": null, "flash_bytes": point.flash, "ram_bytes": point.ram,
-            "weight_bits_mean": 4.25, "feasible": point.is_feasible(), "reward": 0.125, "image_sha256": "ab12cd34", "board": "v1", "reused": point.index == 9,
+            "weight_bits_mean": point.label.map_or(4.25, |label| if label.contains('8') { 8.0 } else { 4.0 }), "feasible": point.is_feasible(), "reward": 0.125, "image_sha256": "ab12cd34", "board": "v1", "reused": point.index == 9,
             "created_at": "2026-05-01T20:01:00Z", "finished_at": "2026-05-01T20:01:09Z" })
 }
 
