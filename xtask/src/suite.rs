@@ -44,8 +44,9 @@ fn everything(runner: &[String]) -> Result<()> {
     timed("tests", "building", build)?;
     let tidiness = tidy::run(&tidy::Options::default());
     let examples = timed("examples in docs", "running", doc_tests);
+    let runner_tests = tests(&["--manifest-path", "firmware/runner/Cargo.toml", "--lib"], &[]);
     let tests = tests(&["--workspace"], runner);
-    report([("tidy", tidiness), ("examples in docs", examples), ("tests", tests)])
+    report([("tidy", tidiness), ("examples in docs", examples), ("the runner's tests", runner_tests), ("tests", tests)])
 }
 
 /// Programs and tests in one go: the end-to-end tests start the programs, and one graph of features means that
