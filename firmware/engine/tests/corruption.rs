@@ -1,0 +1,136 @@
+//! Images that are not what they should be: an error, never a panic, never a byte out of bounds.
+
+mod support;
+
+use bitrack_engine::{Engine, LoadError};
+use bitrack_image::builder::{ImageSpec, OpSpec};
+use bitrack_image::{HEADER_LEN, ImageError, OpKind, crc32};
+use proptest::prelude::*;
+use support::{Network, fixed_recipe, network, recipes};
+
+const ARENA: usize = 1 << 16;
+
+fn spec_of(network: &mut Network, kind: OpKind) -> &mut OpSpec {
+    network.spec.ops.iter_mut().find(|spec| spec.op.kind == kind).expect("the network has every kind")
+}
+
+/// What the engine says about a network whose op of `kind` was spoiled. The builder must not have noticed.
+fn spoiled(kind: OpKind, spoil: impl FnOnce(&mut OpSpec)) -> String {
+    let mut network = network(&fixed_recipe());
+    spoil(spec_of(&mut network, kind));
+    let image = network.spec.build().expect("only the kernels know better");
+    Engine::load(&image, ARENA).expect_err("the engine knows better").to_string()
+}
+
+#[test]
+fn what_only_the_kernels_know_is_checked_at_load() {
+    use OpKind::*;
+    let extra_word = |spec: &mut OpSpec| spec.weights.extend([0; 4]);
+    let negative = |spec: &mut OpSpec| spec.channels[1].1 = -1;
+    let no_scratch = |spec: &mut OpSpec| (spec.op.scratch_len, spec.op.scratch_off) = (0, 0);
+    for (kind, index) in [(Conv2d, 0), (DepthwiseConv2d, 1), (FullyConnected, 6)] {
+        let length = format!("op {index}: packed weights have another length than the kernel reads");
+        assert_eq!(spoiled(kind, extra_word), length);
+        assert_eq!(spoiled(kind, negative), format!("op {index}: a channel's multiplier is negative"));
+    }
+    assert_eq!(spoiled(Conv2d, no_scratch), "op 0: scratch is smaller than the kernel needs");
+    assert_eq!(spoiled(Conv2d, |spec| spec.op.variant = 1), "op 0: kernel variant does not exist");
+    assert_eq!(spoiled(MaxPool, |spec| spec.op.params[1] = 2), "op 3: max pool's identity flag is neither 0 nor 1");
+    assert_eq!(spoiled(MaxPool, |spec| spec.op.params[1] = 1), "op 3: max pool without rescaling changes the bits");
+    assert_eq!(spoiled(AveragePool, |spec| spec.op.params[0] = -1), "op 4: pool's multiplier is negative");
+    assert_eq!(spoiled(Softmax, extra_word), "op 7: softmax table has another length");
+    let zero = |spec: &mut OpSpec| spec.weights[..4].fill(0);
+    assert_eq!(spoiled(Softmax, zero), "op 7: softmax table entry is out of range");
+    let huge = |spec: &mut OpSpec| spec.weights[7] = 0xFF;
+    assert_eq!(spoiled(Softmax, huge), "op 7: softmax table entry is out of range");
+}
+
+#[test]
+fn an_arena_too_small_is_named_with_both_sizes() {
+    let image = network(&fixed_recipe()).image();
+    let needed = Engine::load(&image, ARENA).expect("image loads").image().header().arena_len;
+    let have = needed - 1;
+    assert_eq!(Engine::load(&image, have as usize).err(), Some(LoadError::ArenaTooSmall { needed, have }));
+    assert!(Engine::load(&image, needed as usize).is_ok());
+}
+
+#[test]
+fn a_misaligned_image_is_refused() {
+    let image = network(&fixed_recipe()).image();
+    let shifted = [&[0][..], &image].concat();
+    assert_eq!(Engine::load(&shifted[1..], ARENA).err(), Some(LoadError::Misaligned));
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let image = network(&fixed_recipe()).image();
+    for len in 0..image.len() {
+        let error = Engine::load(&image[..len], ARENA).expect_err("truncated");
+        assert!(matches!(error, LoadError::Image(ImageError::Truncated { .. })), "{len}: {error}");
+    }
+}
+
+#[test]
+fn every_flipped_byte_is_an_error() {
+    let mut image = network(&fixed_recipe()).image();
+    for at in 0..image.len() {
+        image[at] ^= 0x81;
+        assert!(Engine::load(&image, ARENA).is_err(), "byte {at}");
+        image[at] ^= 0x81;
+    }
+    assert!(Engine::load(&image, ARENA).is_ok(), "the check can also pass");
+}
+
+/// Makes all checksums right again, so that only the checks behind them are left.
+fn reseal(image: &mut [u8], spec: &ImageSpec) {
+    let ops_off = HEADER_LEN + spec.tensors.len() * bitrack_image::TENSOR_LEN;
+    for index in 0..spec.ops.len() {
+        let record = ops_off + index * bitrack_image::OP_LEN;
+        let word = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().expect("four bytes")) as usize;
+        let (off, len) = (word(record + 24), word(record + 28));
+        if let Some(crc) = off.checked_add(len).and_then(|end| image.get(off..end)).map(crc32) {
+            image[record + 32..record + 36].copy_from_slice(&crc.to_le_bytes());
+        }
+    }
+    let body = crc32(&image[HEADER_LEN..]);
+    image[12..16].copy_from_slice(&body.to_le_bytes());
+    let header = crc32(&image[..HEADER_LEN - 4]);
+    image[HEADER_LEN - 4..HEADER_LEN].copy_from_slice(&header.to_le_bytes());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// The checksums vouch for the line, not for the host: an image with right checksums and a wrong field must still
+    /// be refused or run without fault.
+    #[test]
+    fn a_wrong_field_under_right_checksums_never_faults(
+        recipe in recipes(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let network = network(&recipe);
+        let mut image = network.image();
+        // Header and tables: the packed weights behind them may hold anything.
+        let tables = HEADER_LEN
+            + network.spec.tensors.len() * bitrack_image::TENSOR_LEN
+            + network.spec.ops.len() * bitrack_image::OP_LEN;
+        for (at, value) in changes {
+            image[at.index(tables)] = value;
+        }
+        reseal(&mut image, &network.spec);
+        if let Ok(engine) = Engine::load(&image, ARENA) {
+            let arena_len = engine.image().header().arena_len as usize;
+            let mut arena = vec![0; arena_len + 16];
+            arena[arena_len..].fill(0xA5);
+            let input = vec![0; engine.input().bytes()];
+            let output = engine.run(&mut arena[..arena_len], &input, &mut ()).map(<[u8]>::len);
+            prop_assert_eq!(output, Ok(engine.output().bytes()));
+            prop_assert!(arena[arena_len..].iter().all(|&byte| byte == 0xA5));
+        }
+    }
+
+    #[test]
+    fn garbage_is_never_an_image(bytes: Vec<u8>) {
+        prop_assert!(Engine::load(&bytes, ARENA).is_err());
+    }
+}
