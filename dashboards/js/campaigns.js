@@ -66,8 +66,8 @@ function tiles(campaign) {
     tile("Measured", `${count(campaign.measured)} of ${count(campaign.budget)}`, `${plural(campaign.episodes, "episode")}: ${others}`, { "data-tile": "measured" }),
     tile("Best so far", best ? percent(best.accuracy) : UNKNOWN, best ? `${cost}, ${best.label ?? `episode ${best.index}`}` : cost, { "data-tile": "best" }),
     tile("Time left", eta(campaign), rate(campaign), { "data-tile": "eta" }),
-    tile("Limits", limit(campaign.limits, "latency_ticks", (n) => `${compact(n)} ${campaign.unit}`),
-      campaign.limits ? `flash ${limit(campaign.limits, "flash_bytes", bytes)}, RAM ${limit(campaign.limits, "ram_bytes", bytes)}` : "not resolved yet",
+    tile("Latency limit", limit(campaign.limits, "latency_ticks", compact),
+      campaign.limits ? `${campaign.unit}; flash ${limit(campaign.limits, "flash_bytes", bytes)}, RAM ${limit(campaign.limits, "ram_bytes", bytes)}` : "not resolved yet",
       { "data-tile": "limits" }),
   ];
 }

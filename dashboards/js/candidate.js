@@ -32,7 +32,7 @@ function head(candidate, limits, isFollowing) {
   const title = candidate.label ? `${candidate.label} (episode ${candidate.index})` : `Episode ${candidate.index}`;
   return h("header", { class: "panel-head" }, h("h2", {}, title), pill(candidate.state),
     candidate.feasible === true ? badge("feasible", "within every limit of the campaign", "good") : null,
-    over.length > 0 ? badge(`over the ${over.join(" and ")} limit`, "not within the campaign\u2019s limits", "bad") : null,
+    over.length > 0 ? badge(`over limit: ${over.join(", ")}`, "not within the campaign\u2019s limits", "bad") : null,
     isFollowing ? badge("best so far", "shown until you choose another") : null,
     h("a", { class: "raw", href: `api/candidates/${candidate.id}` }, "JSON"));
 }

@@ -113,7 +113,7 @@ function remark(one, limits) {
   const over = one.feasible === false && one.state !== "infeasible" ? exceeded(one, limits) : [];
   return [
     one.reused ? "measurement reused " : null,
-    over.length > 0 ? h("span", { class: "warn" }, `over the ${over.join(" and ")} limit `) : null,
+    over.length > 0 ? h("span", { class: "warn" }, `over limit: ${over.join(", ")} `) : null,
     one.reason,
   ];
 }
