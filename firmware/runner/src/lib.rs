@@ -22,6 +22,7 @@ pub mod session;
 pub mod stm32;
 
 pub use counter::WideCounter;
+pub use measure::current_op;
 
 /// The source revision this firmware was built from; the crate's version where the build did not say.
 pub const REVISION: &str = match option_env!("BITRACK_REVISION") {

@@ -7,7 +7,7 @@ use cortex_m::peripheral::SCB;
 
 use super::Firmware;
 use super::memory::is_on_stack;
-use crate::measure::current_op;
+use crate::current_op;
 
 /// What the core pushes when an exception begins, as far as it is of interest.
 #[repr(C)]
