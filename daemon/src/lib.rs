@@ -3,7 +3,13 @@
 //! Owns the rack, flashing, measuring, campaigns, the store and the HTTP API. Does not know tensors, networks or
 //! strategies: a candidate is an image with a header, a policy is JSON that it keeps. Only [`store`] knows SQL.
 
+pub mod api;
+pub mod campaign;
+pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod images;
+pub mod measuring;
 pub mod process;
 pub mod rack;
 pub mod store;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `hil`: see `hil --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hil::cli::main()
+}

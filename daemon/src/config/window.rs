@@ -60,6 +60,11 @@ impl Window {
         &self.text
     }
 
+    /// A moment as a clock in the window's time zone shows it.
+    pub fn local(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone()).strftime("%a %Y-%m-%d %H:%M %Z").to_string()
+    }
+
     /// Whether the window is open at `now`.
     pub fn at(&self, now: Timestamp) -> WindowState {
         let today = now.to_zoned(self.zone.clone()).date();

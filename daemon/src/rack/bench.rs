@@ -16,7 +16,7 @@ use super::conversation::{self, Counts, Run};
 use super::flash_plan::{self, FlashPlan, sha256};
 use super::probe::Attached;
 use super::virtual_board::VirtualBoard;
-use crate::config::{Board, BoardType, Link, Probe};
+use crate::config::{Board, BoardType, Link, Probe, Unit};
 use crate::store::{Store, StoreError};
 use crate::types::Identity;
 
@@ -58,6 +58,7 @@ pub struct Measured {
     pub run: Run,
     pub flashed: Flashed,
     pub identity: Identity,
+    pub unit: Unit,
     pub runner_sha256: String,
 }
 
@@ -186,6 +187,7 @@ impl Bench {
             run,
             flashed: flashed.clone(),
             identity: self.identity.clone().ok_or_else(unknown)?,
+            unit: self.board_type.unit,
             runner_sha256: self.runner_sha256.clone().ok_or_else(unknown)?,
         })
     }

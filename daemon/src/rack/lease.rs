@@ -104,11 +104,16 @@ impl Broker {
     /// # Errors
     /// [`NoBoard`] as soon as waiting is pointless.
     pub async fn lease(&self, want: Want) -> Result<Lease, NoBoard> {
+        let lease = self.queue(want);
+        lease.await.expect("the broker answers every waiter before it drops it")
+    }
+
+    fn queue(&self, want: Want) -> oneshot::Receiver<Result<Lease, NoBoard>> {
         let (answer, lease) = oneshot::channel();
         let mut state = self.lock();
         state.waiters.push(Waiter { want, answer });
         self.serve(state);
-        lease.await.expect("the broker answers every waiter before it drops it")
+        lease
     }
 
     /// Who holds the board.

@@ -27,6 +27,7 @@ pub use conversation::Counts;
 pub use fault::{Fault, WrongOutput};
 pub use flash_plan::sha256;
 pub use lease::{NoBoard, Want};
+pub use probe::probe_is_there;
 
 use crate::config::Config;
 use crate::store::{Store, StoreError};

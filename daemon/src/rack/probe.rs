@@ -117,6 +117,17 @@ impl Firmware {
     }
 }
 
+/// Whether the probe can be seen. One that speaks over TCP is taken at its word: only opening it would tell.
+pub fn probe_is_there(probe: &Probe) -> bool {
+    let selector = DebugProbeSelector {
+        vendor_id: probe.vendor,
+        product_id: probe.product,
+        interface: None,
+        serial_number: Some(probe.serial.clone()),
+    };
+    !Lister::new().list(Some(&selector)).is_empty()
+}
+
 fn registry(board_type: &BoardType) -> Result<Registry, Fault> {
     let mut registry = Registry::from_builtin_families();
     let yaml = match &board_type.target {

@@ -1,0 +1,392 @@
+//! Campaigns: when they run, who proposes for them, and what of them is being measured.
+//!
+//! Owns the agents' processes and the windows of hours. Does not know strategies, networks or HTTP. A campaign's task
+//! waits for its window, runs its agent in it, starts it again when it dies, and ends when the store says so.
+
+mod agent;
+mod view;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::task::JoinHandle;
+use tracing::{Instrument, info, warn};
+
+use crate::config::{Config, Window, WindowState};
+use crate::measuring::Measuring;
+use crate::store::{CampaignEvent, CampaignSpec, Store, StoreError, StoredCampaign};
+use crate::types::{self, Event, StartRequest};
+use agent::{Agent, Ended};
+
+/// Starts of an agent in a row, none of which brought an episode further, after which the campaign fails.
+const FRUITLESS_STARTS: u32 = 5;
+/// A window may be far away, and clocks are set: look again at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What is known of a campaign beyond its rows.
+#[derive(Debug, Clone, Default)]
+pub struct Runtime {
+    /// Its agent runs.
+    pub running: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+struct Task {
+    runtime: Runtime,
+    /// Wakes the task to look at the store again.
+    wake: Arc<Notify>,
+    handle: JoinHandle<()>,
+}
+
+/// All campaigns of this daemon.
+pub struct Campaigns {
+    config: Arc<Config>,
+    store: Arc<Store>,
+    measuring: Measuring,
+    events: broadcast::Sender<Event>,
+    /// Where agents find the daemon.
+    url: String,
+    tasks: Mutex<HashMap<i64, Task>>,
+    /// Episodes being measured now, so that asking twice measures once.
+    in_flight: Mutex<HashSet<i64>>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl Campaigns {
+    /// Nothing runs yet.
+    pub fn new(
+        config: Arc<Config>,
+        store: Arc<Store>,
+        measuring: Measuring,
+        events: broadcast::Sender<Event>,
+        url: String,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            store,
+            measuring,
+            events,
+            url,
+            tasks: Mutex::default(),
+            in_flight: Mutex::default(),
+            shutdown: watch::channel(false).0,
+        })
+    }
+
+    /// The configuration that campaigns are started from.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Takes up what an earlier daemon left active.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn resume_all(self: &Arc<Self>) -> Result<(), StoreError> {
+        for id in self.store.read(|db| db.active_campaigns()).await? {
+            info!(campaign = id, "taking up");
+            self.ensure_task(id);
+        }
+        Ok(())
+    }
+
+    /// Creates a campaign of `hil.toml` and starts it. One that is active already is left alone.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] with what to do instead.
+    pub async fn start(self: &Arc<Self>, name: &str, request: StartRequest) -> Result<i64, StoreError> {
+        let known = || self.config.campaigns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+        let asked = self.config.campaign(name);
+        let asked =
+            asked.ok_or_else(|| StoreError::NotFound(format!("campaign {name} in hil.toml (it has: {})", known())))?;
+        let mut asked = asked.clone();
+        asked.budget = request.budget.unwrap_or(asked.budget);
+        asked.seed = request.seed.unwrap_or(asked.seed);
+        let unit = self.config.board_type(&asked.board_types[0]).expect("the configuration was checked").unit;
+        let name = request.r#as.unwrap_or_else(|| name.to_owned());
+        if name.is_empty() || name.chars().all(|c| c.is_ascii_digit()) || name.contains('/') {
+            return Err(StoreError::Invalid(format!("`{name}` is not a name for a campaign")));
+        }
+        let spec = CampaignSpec { name: name.clone(), asked, unit };
+        let created = self.store.write(move |db| match db.campaign_id(&spec.name) {
+            Err(StoreError::NotFound(_)) => db.create_campaign(&spec),
+            Ok(id) => db.campaign(id).and_then(already),
+            Err(e) => Err(e),
+        });
+        let id = created.await?;
+        self.ensure_task(id);
+        self.announce(id).await;
+        Ok(id)
+    }
+
+    /// Stops or resumes a campaign, or ends it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when that is not legal from its state.
+    pub async fn change(self: &Arc<Self>, id: i64, event: CampaignEvent) -> Result<(), StoreError> {
+        let resumes = event == CampaignEvent::Resume;
+        self.store.write(move |db| db.campaign_event(id, &event)).await?;
+        match resumes {
+            true => self.ensure_task(id),
+            false => self.with_task(id, |task| task.wake.notify_one()),
+        }
+        self.announce(id).await;
+        Ok(())
+    }
+
+    /// The campaign as everybody sees it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn view(&self, id: i64) -> Result<types::Campaign, StoreError> {
+        let stored = self.store.read(move |db| db.campaign(id)).await?;
+        Ok(view::campaign(stored, self.runtime(id)))
+    }
+
+    /// All campaigns, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn views(&self) -> Result<Vec<types::Campaign>, StoreError> {
+        let stored = self.store.read(|db| db.campaigns()).await?;
+        Ok(stored.into_iter().map(|c| view::campaign(c.clone(), self.runtime(c.id))).collect())
+    }
+
+    /// Tells everybody how the campaign is.
+    pub async fn announce(&self, id: i64) {
+        match self.view(id).await {
+            // Nobody listening is fine.
+            Ok(view) => drop(self.events.send(Event::Campaign(Box::new(view)))),
+            Err(e) => warn!("a campaign's progress could not be read: {e}"),
+        }
+    }
+
+    /// Measures an episode in the background, unless that is going on.
+    pub fn measure(self: &Arc<Self>, campaign: i64, episode: i64) {
+        if !self.in_flight().insert(episode) {
+            return;
+        }
+        let campaigns = self.clone();
+        let work = async move {
+            if let Err(e) = campaigns.measuring.measure_episode(episode).await {
+                tracing::error!("the episode stays unsettled until the daemon is started again: {e}");
+            }
+            campaigns.in_flight().remove(&episode);
+            campaigns.announce(campaign).await;
+        };
+        tokio::spawn(work.instrument(tracing::info_span!("episode", candidate = episode)));
+    }
+
+    /// Stops every agent and waits for it.
+    pub async fn shut_down(&self) {
+        self.shutdown.send_replace(true);
+        let tasks: Vec<_> = self.lock().drain().map(|(_, task)| task.handle).collect();
+        for task in tasks {
+            if let Err(panic) = task.await {
+                tracing::error!("a campaign's task died: {panic}");
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Task>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_flight(&self) -> std::sync::MutexGuard<'_, HashSet<i64>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runtime(&self, id: i64) -> Runtime {
+        self.lock().get(&id).map(|t| t.runtime.clone()).unwrap_or_default()
+    }
+
+    fn with_task(&self, id: i64, f: impl FnOnce(&mut Task)) {
+        if let Some(task) = self.lock().get_mut(&id) {
+            f(task);
+        }
+    }
+
+    async fn set_runtime(&self, id: i64, running: bool, reason: Option<String>) {
+        self.with_task(id, |task| task.runtime = Runtime { running, reason });
+        self.announce(id).await;
+    }
+
+    /// Makes sure that the campaign has a living task, and that the task looks.
+    fn ensure_task(self: &Arc<Self>, id: i64) {
+        let mut tasks = self.lock();
+        if let Some(task) = tasks.get(&id).filter(|t| !t.handle.is_finished()) {
+            task.wake.notify_one();
+            return;
+        }
+        let wake = Arc::new(Notify::new());
+        let task = self.clone().run(id, wake.clone()).instrument(tracing::info_span!("campaign", campaign = id));
+        tasks.insert(id, Task { runtime: Runtime::default(), wake, handle: tokio::spawn(task) });
+    }
+
+    /// A campaign's life in this daemon.
+    async fn run(self: Arc<Self>, id: i64, wake: Arc<Notify>) {
+        let mut shutdown = self.shutdown.subscribe();
+        let mut fruitless = 0;
+        while !*shutdown.borrow() {
+            let campaign = match self.store.read(move |db| db.campaign(id)).await {
+                Ok(campaign) if campaign.state == "active" => campaign,
+                Ok(_) => return,
+                Err(e) => return tracing::error!("campaign cannot be read: {e}"),
+            };
+            let window = window(&campaign);
+            if !window.open {
+                let reason = view::opens(&campaign, &window);
+                self.set_runtime(id, false, Some(reason)).await;
+                nap(&window, &wake, &mut shutdown).await;
+                continue;
+            }
+            self.take_up_episodes(id).await;
+            let before = settled(&campaign);
+            self.set_runtime(id, true, None).await;
+            let ended = self.run_agent(&campaign, &window, &wake, &mut shutdown).await;
+            let Ended::Died(why) = ended else { continue };
+            fruitless = if self.settled(id).await > before { 1 } else { fruitless + 1 };
+            self.after_death(id, fruitless, why, &wake, &mut shutdown).await;
+        }
+    }
+
+    async fn run_agent(
+        &self,
+        campaign: &StoredCampaign,
+        window: &WindowState,
+        wake: &Notify,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> Ended {
+        let mut agent = match Agent::start(&self.url, campaign.id, self.agent_log(&campaign.name)) {
+            Ok(agent) => agent,
+            Err(why) => return Ended::Died(why),
+        };
+        info!(pid = agent.pid(), "agent started");
+        loop {
+            tokio::select! {
+                ended = agent.ended() => return self.after_exit(campaign.id, ended).await,
+                () = nap(window, wake, shutdown) => {}
+            }
+            let id = campaign.id;
+            let active = self.store.read(move |db| Ok(db.campaign(id)?.state == "active")).await.unwrap_or(true);
+            if !active || *shutdown.borrow() || !self::window(campaign).open {
+                agent.stop().await;
+                self.set_runtime(campaign.id, false, None).await;
+                return Ended::Stopped;
+            }
+        }
+    }
+
+    /// An agent that ends by itself has said so to the daemon before, or it died.
+    async fn after_exit(&self, id: i64, ended: Ended) -> Ended {
+        let finished = self.store.read(move |db| Ok(db.campaign(id)?.state != "active")).await.unwrap_or(false);
+        match ended {
+            _ if finished => Ended::Stopped,
+            Ended::Done => Ended::Died("the agent ended without finishing its campaign".into()),
+            other => other,
+        }
+    }
+
+    /// Waits before the next start, longer each time; after too many fruitless ones the campaign fails.
+    async fn after_death(
+        &self,
+        id: i64,
+        fruitless: u32,
+        why: String,
+        wake: &Notify,
+        shutdown: &mut watch::Receiver<bool>,
+    ) {
+        warn!(fruitless, "agent died: {why}");
+        if fruitless >= FRUITLESS_STARTS {
+            let failed = self.store.write(move |db| db.campaign_event(id, &CampaignEvent::Fail(why))).await;
+            if let Err(e) = failed {
+                tracing::error!("the campaign's failure could not be recorded: {e}");
+            }
+            return self.set_runtime(id, false, None).await;
+        }
+        let pause = Duration::from_secs(1) * 2u32.pow(fruitless.min(6));
+        self.set_runtime(id, false, Some(format!("agent died, starting again in {} s: {why}", pause.as_secs()))).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = wake.notified() => {}
+            _ = shutdown.wait_for(|down| *down) => {}
+        }
+    }
+
+    /// Measurements that a crash or a closed window interrupted.
+    async fn take_up_episodes(self: &Arc<Self>, id: i64) {
+        match self.store.read(|db| db.measuring_episodes()).await {
+            Ok(episodes) => {
+                let mine = episodes.into_iter().filter(|(key, _)| key.campaign == id);
+                mine.for_each(|(_, episode)| self.measure(id, episode));
+            }
+            Err(e) => warn!("episodes cannot be read: {e}"),
+        }
+    }
+
+    async fn settled(&self, id: i64) -> u32 {
+        self.store.read(move |db| db.campaign(id)).await.map_or(0, |c| settled(&c))
+    }
+
+    fn agent_log(&self, name: &str) -> PathBuf {
+        self.config.daemon.log.with_file_name(format!("agent-{name}.log"))
+    }
+}
+
+/// Starting what exists: fine while it runs, otherwise somebody has to decide.
+fn already(campaign: StoredCampaign) -> Result<i64, StoreError> {
+    let name = &campaign.name;
+    match campaign.state.as_str() {
+        "active" => Ok(campaign.id),
+        "finished" => Err(StoreError::Conflict(format!(
+            "campaign {name} is finished; start it again under another name: hil campaign start {name} --as NEW"
+        ))),
+        state => {
+            Err(StoreError::Conflict(format!("campaign {name} is {state}; go on with: hil campaign resume {name}")))
+        }
+    }
+}
+
+/// Episodes of which nothing more is to come from the boards.
+fn settled(campaign: &StoredCampaign) -> u32 {
+    campaign.progress.measured + campaign.progress.infeasible + campaign.progress.failed
+}
+
+fn window(campaign: &StoredCampaign) -> WindowState {
+    let always = WindowState { open: true, changes_at: None };
+    let Some(text) = &campaign.window else { return always };
+    match Window::new(&text.hours, &text.days, &text.zone) {
+        Ok(window) => window.at(jiff::Timestamp::now()),
+        Err(e) => {
+            warn!("the campaign's window cannot be understood, it stays closed: {e}");
+            WindowState { open: false, changes_at: None }
+        }
+    }
+}
+
+/// Sleeps until the window changes or somebody wakes the campaign.
+async fn nap(window: &WindowState, wake: &Notify, shutdown: &mut watch::Receiver<bool>) {
+    let until = window.changes_at.map(|at| at.duration_until_now());
+    let until = until.map_or(LONGEST_SLEEP, |u| u.min(LONGEST_SLEEP)) + Duration::from_millis(50);
+    tokio::select! {
+        () = tokio::time::sleep(until) => {}
+        () = wake.notified() => {}
+        _ = shutdown.wait_for(|down| *down) => {}
+    }
+}
+
+trait DurationUntilNow {
+    /// From now until this moment; nothing when it is past.
+    fn duration_until_now(self) -> Duration;
+}
+
+impl DurationUntilNow for jiff::Timestamp {
+    fn duration_until_now(self) -> Duration {
+        let millis = self.as_millisecond() - jiff::Timestamp::now().as_millisecond();
+        Duration::from_millis(millis.max(0) as u64)
+    }
+}

@@ -1,0 +1,173 @@
+//! The grammar of the command line. The doc comments are its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::exit;
+
+/// Measures versions of neural networks on a rack of microcontroller boards, real or emulated, and finds the best one
+/// that fits.
+#[derive(Debug, Parser)]
+#[command(name = "hil", version = crate::revision(), after_help = exit::HELP, arg_required_else_help = true)]
+pub struct Cli {
+    /// The rack and the campaigns [default: hil.toml here]
+    #[arg(long, global = true, env = "HIL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address of the daemon [default: `listen` of the configuration]
+    #[arg(long, global = true, env = "HIL_DAEMON", value_name = "URL")]
+    pub daemon: Option<String>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Own the rack: serve the page and the API, run campaigns. Ends with SIGTERM or Ctrl-C
+    Daemon,
+    /// Show the boards: state, who holds them, what is wrong with them
+    Boards(Boards),
+    /// Measure one image, or one model and policy, on one board
+    Measure(Measure),
+    /// Start, stop, resume, list, show or watch searches
+    Campaign(Campaign),
+    /// Show the best candidate of a campaign, or of each
+    Best(Best),
+    /// Ask the database anything, in SQL that reads
+    Query(Query),
+    /// Say what is missing on this host, and the command that mends it
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct Boards {
+    /// Bring a quarantined board up again, after mending it
+    #[arg(long, value_name = "BOARD")]
+    pub recover: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Examples:
+///   hil measure candidate.img --board v1
+///   hil measure --model net.tflite --data kws/ --policy uniform-4
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Measure {
+    /// A ready flash image
+    #[arg(required_unless_present = "model", conflicts_with = "model")]
+    pub image: Option<PathBuf>,
+    /// Measure on this board; on any free one without
+    #[arg(long)]
+    pub board: Option<String>,
+    /// Measure on any board of this type
+    #[arg(long, conflicts_with = "board")]
+    pub board_type: Option<String>,
+    /// A network to make an image of (with `hil-agent image`)
+    #[arg(long, requires = "policy")]
+    pub model: Option<PathBuf>,
+    /// Its bit widths: what `hil-agent image --policy` takes
+    #[arg(long, requires = "model")]
+    pub policy: Option<String>,
+    /// Data to calibrate it with
+    #[arg(long, requires = "model")]
+    pub data: Option<PathBuf>,
+    /// Runs before the counted ones
+    #[arg(long, default_value_t = 1)]
+    pub warmup: u32,
+    /// Counted runs
+    #[arg(long, default_value_t = 3)]
+    pub repeats: u32,
+    /// Measure even if this image was measured before
+    #[arg(long)]
+    pub fresh: bool,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Campaign {
+    #[command(subcommand)]
+    pub command: CampaignCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CampaignCommand {
+    /// Start a campaign of hil.toml; one that runs already is left alone
+    Start {
+        /// Its name in hil.toml
+        name: String,
+        /// Run it under another name, for instance once more after it has finished
+        #[arg(long = "as", value_name = "NEW")]
+        r#as: Option<String>,
+        /// Candidates to measure, instead of what hil.toml says
+        #[arg(long)]
+        budget: Option<u32>,
+        /// Seed, instead of what hil.toml says
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Watch it until it ends
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Stop a campaign; nothing is lost, `resume` goes on with the same episode
+    Stop { name: String },
+    /// Go on with a stopped or failed campaign
+    Resume { name: String },
+    /// List all campaigns
+    List {
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show a campaign and its candidates
+    Show {
+        name: String,
+        /// Only the Pareto front
+        #[arg(long)]
+        pareto: bool,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Watch a campaign live until it ends
+    Watch { name: String },
+}
+
+#[derive(Debug, Args)]
+pub struct Best {
+    /// A campaign; every one without
+    pub campaign: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Works while the daemon runs, and without one. Views to begin with: candidates, best, pareto, layer_latency,
+/// candidates_per_hour.
+#[derive(Debug, Args)]
+pub struct Query {
+    /// One SELECT
+    pub sql: String,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// RFC 4180, with a header
+    Csv,
+    /// An array of objects
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

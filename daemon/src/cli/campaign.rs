@@ -1,0 +1,151 @@
+//! `hil campaign` and `hil best`
+
+use serde_json::{Value, json};
+
+use super::args::{Best, Campaign as Args, CampaignCommand, Format};
+use super::client::Client;
+use super::exit::Failure;
+use super::table::Table;
+use super::watch;
+use crate::types::{Campaign, Candidate, StartRequest};
+
+/// One of the subcommands.
+pub fn run(client: &Client, args: Args) -> Result<(), Failure> {
+    match args.command {
+        CampaignCommand::Start { name, r#as, budget, seed, watch } => {
+            let campaign: Campaign =
+                client.post(&format!("campaigns/{name}/start"), &StartRequest { r#as, budget, seed })?;
+            if watch {
+                return watch::run(client, &campaign.name);
+            }
+            println!("{}", line(&campaign));
+            println!("watch it: hil campaign watch {}, or {}", campaign.name, client.url());
+            Ok(())
+        }
+        CampaignCommand::Stop { name } => change(client, &name, "stop"),
+        CampaignCommand::Resume { name } => change(client, &name, "resume"),
+        CampaignCommand::List { format } => list(client, format),
+        CampaignCommand::Show { name, pareto, format } => show(client, &name, pareto, format),
+        CampaignCommand::Watch { name } => watch::run(client, &name),
+    }
+}
+
+fn change(client: &Client, name: &str, what: &str) -> Result<(), Failure> {
+    let campaign: Campaign = client.post(&format!("campaigns/{name}/{what}"), &json!({}))?;
+    println!("{}", line(&campaign));
+    Ok(())
+}
+
+/// A campaign in a line.
+pub fn line(c: &Campaign) -> String {
+    let state = json!(c.state);
+    let reason = c.reason.as_ref().map_or(String::new(), |r| format!(" ({r})"));
+    let state = state.as_str().unwrap_or_default();
+    format!("campaign {} is {state}{reason}: {} of {} candidates measured", c.name, c.measured, c.budget)
+}
+
+fn list(client: &Client, format: Format) -> Result<(), Failure> {
+    let campaigns: Vec<Campaign> = client.get("campaigns")?;
+    if format == Format::Json {
+        println!("{:#}", json!(campaigns));
+        return Ok(());
+    }
+    let columns = ["campaign", "state", "strategy", "measured", "budget", "infeasible", "failed", "best", "reason"];
+    let mut table = Table::new(&columns);
+    let row = |c: &Campaign| -> Vec<Value> {
+        vec![
+            json!(c.name),
+            json!(c.state),
+            json!(c.strategy),
+            json!(c.measured),
+            json!(c.budget),
+            json!(c.infeasible),
+            json!(c.failed),
+            json!(c.best.as_ref().and_then(|b| b.accuracy)),
+            json!(c.reason),
+        ]
+    };
+    table.rows = campaigns.iter().map(row).collect();
+    table.print(format)
+}
+
+fn show(client: &Client, name: &str, pareto: bool, format: Format) -> Result<(), Failure> {
+    let campaign: Campaign = client.get(&format!("campaigns/{name}"))?;
+    let which = if pareto { "pareto" } else { "candidates" };
+    let candidates: Vec<Candidate> = client.get(&format!("campaigns/{name}/{which}"))?;
+    if format == Format::Json {
+        println!("{:#}", json!({ "campaign": campaign, "candidates": candidates }));
+        return Ok(());
+    }
+    if format == Format::Table {
+        println!("{}", line(&campaign));
+        println!("{}\n", limits(&campaign));
+    }
+    table(&candidates, campaign.best.as_ref().map(|b| b.id)).print(format)
+}
+
+fn limits(c: &Campaign) -> String {
+    let Some(l) = c.limits else { return "limits: not known before the baselines are measured".into() };
+    let limit = |n: Option<u64>, unit: &str| n.map_or("unlimited".into(), |n| format!("{n} {unit}"));
+    format!(
+        "limits: flash {}, RAM {}, latency {}",
+        limit(l.flash_bytes, "bytes"),
+        limit(l.ram_bytes, "bytes"),
+        limit(l.latency_ticks, &c.unit)
+    )
+}
+
+fn table(candidates: &[Candidate], best: Option<i64>) -> Table {
+    let columns = [
+        "episode", "what", "state", "accuracy", "ticks", "flash", "ram", "bits", "feasible", "reward", "board", "note",
+    ];
+    let mut table = Table::new(&columns);
+    let row = |c: &Candidate| -> Vec<Value> {
+        let feasible = c.feasible.map_or("?", |f| if f { "yes" } else { "no" });
+        let note = match (Some(c.id) == best, &c.reason) {
+            (true, _) => "best".to_owned(),
+            (false, Some(reason)) => reason.clone(),
+            (false, None) => String::new(),
+        };
+        vec![
+            json!(c.index),
+            json!(c.label.clone().unwrap_or_else(|| c.strategy.clone())),
+            json!(c.state),
+            json!(c.accuracy),
+            json!(c.ticks),
+            json!(c.flash_bytes),
+            json!(c.ram_bytes),
+            json!(c.weight_bits_mean),
+            json!(feasible),
+            json!(c.reward),
+            json!(c.board),
+            json!(note),
+        ]
+    };
+    table.rows = candidates.iter().map(row).collect();
+    table
+}
+
+/// `hil best`
+pub fn best(client: &Client, args: &Best) -> Result<(), Failure> {
+    let campaigns: Vec<Campaign> = match &args.campaign {
+        Some(name) => vec![client.get(&format!("campaigns/{name}"))?],
+        None => client.get("campaigns")?,
+    };
+    let best: Vec<Candidate> = campaigns.into_iter().filter_map(|c| c.best).collect();
+    if best.is_empty() {
+        let what = args.campaign.as_ref().map_or("any campaign".into(), |c| format!("campaign {c}"));
+        let failure = Failure::error(format!("no feasible candidate in {what} yet"));
+        return Err(Failure { code: super::exit::NOT_FOUND, ..failure }.help("hil campaign list"));
+    }
+    if args.format == Format::Json {
+        println!("{:#}", json!(best));
+        return Ok(());
+    }
+    let mut found = table(&best, None);
+    found.columns.insert(0, "campaign".into());
+    for (row, candidate) in found.rows.iter_mut().zip(&best) {
+        row.insert(0, json!(candidate.campaign));
+    }
+    found.print(args.format)
+}

@@ -1,0 +1,31 @@
+//! Where the daemon's log goes: short to the terminal, whole and as JSON to the file.
+
+use std::io;
+use std::path::Path;
+
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Without `RUST_LOG`: what we do, and what the libraries complain about.
+const DEFAULT: &str = "warn,hil=info";
+
+/// Begins logging. The guard writes what is left when it is dropped.
+///
+/// # Errors
+/// The log file cannot be opened.
+pub fn begin(path: &Path) -> io::Result<WorkerGuard> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let named = |e: io::Error| io::Error::new(e.kind(), format!("the log {}: {e}", path.display()));
+    let file = std::fs::File::options().create(true).append(true).open(path).map_err(named)?;
+    let (file, guard): (NonBlocking, _) = tracing_appender::non_blocking(file);
+    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let whole = fmt::layer().json().with_current_span(true).with_span_list(true).with_writer(file);
+    let short = fmt::layer().compact().with_target(false).with_writer(io::stderr);
+    tracing_subscriber::registry().with(filter()).with(whole).with(short).init();
+    Ok(guard)
+}
