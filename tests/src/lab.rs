@@ -74,11 +74,14 @@ impl Lab {
 
     /// Starts the daemon and waits until it answers.
     pub fn start_daemon(&mut self) {
-        let mut daemon = self.hil(&["daemon"]).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("hil starts");
+        let mut daemon =
+            self.hil(&["daemon"]).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("hil starts");
         let output = daemon.stdout.take().expect("stdout is piped");
         self.daemon = Some(daemon);
         // Its standard output is read to the end, so that the daemon never blocks on it.
-        std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).for_each(|line| eprintln!("hil: {line}")));
+        std::thread::spawn(move || {
+            BufReader::new(output).lines().map_while(Result::ok).for_each(|line| eprintln!("hil: {line}"))
+        });
         self.wait_for("the daemon to answer", PATIENCE, || self.try_get("/api/rack"));
     }
 

@@ -3,5 +3,6 @@
 //!
 //! Knows the programs only from outside: their command lines, the HTTP API, the database, the page.
 
+pub mod bare_board;
 pub mod browser;
 pub mod lab;

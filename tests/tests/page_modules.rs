@@ -111,7 +111,9 @@ fn a_list_does_not_overwrite_what_an_event_brought_meanwhile() {
           const askedAt = store.sequence;
           store.take('candidate', { campaign: 'c', id: 2, state: 'done' });
           store.take('candidate', { campaign: 'c', id: 3, state: 'proposed' });
-          store.takeCandidates('c', [{ id: 1, state: 'done' }, { id: 2, state: 'measuring' }], askedAt);
+          store.takeCandidates('c', [{ id: 1, state: 'done' }, { id: 2, state: 'measuring' }], store.epoch, askedAt);
+          store.take('lagged', { missed: 1 });
+          store.takeCandidates('c', [], store.epoch - 1, store.sequence);
           return [...store.candidates.get('c').values()].map((one) => `${one.id} ${one.state}`);
         })()",
     );
