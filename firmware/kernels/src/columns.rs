@@ -198,14 +198,14 @@ fn sum_bytes(word: u32, sum: u32) -> u32 {
 
 /// Four nibbles of the low half as four bytes.
 #[inline(always)]
-fn bytes_of_nibbles(half: u32) -> u32 {
+pub(crate) fn bytes_of_nibbles(half: u32) -> u32 {
     let spread = (half | half << 8) & 0x00FF_00FF;
     (spread | spread << 4) & 0x0F0F_0F0F
 }
 
 /// Four crumbs of the low byte as four bytes.
 #[inline(always)]
-fn bytes_of_crumbs(byte: u32) -> u32 {
+pub(crate) fn bytes_of_crumbs(byte: u32) -> u32 {
     let spread = (byte | byte << 12) & 0x000F_000F;
     (spread | spread << 6) & 0x0303_0303
 }

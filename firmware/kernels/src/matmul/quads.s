@@ -11,85 +11,85 @@
     .thumb
 
 @ Frame, filled from `Frame` in cortex_m.rs.
-    .equ COLUMNS, 0
-    .equ CHUNK_END, 4
-    .equ ENTRY, 8
-    .equ SUMS, 12
-    .equ OUT, 20
-    .equ CHANNELS, 28
-    .equ QUADS, 32
-    .equ RARE, 36
-    .equ ZERO, 40
-    .equ END, 44
-    .equ FIRST_END, 48
-    .equ SHIFT, 52
-    .equ PARTIAL, 56
-    .equ FRAME, 80
+    .equ MM_COLUMNS, 0
+    .equ MM_CHUNK_END, 4
+    .equ MM_ENTRY, 8
+    .equ MM_SUMS, 12
+    .equ MM_OUT, 20
+    .equ MM_CHANNELS, 28
+    .equ MM_QUADS, 32
+    .equ MM_RARE, 36
+    .equ MM_ZERO, 40
+    .equ MM_END, 44
+    .equ MM_FIRST_END, 48
+    .equ MM_SHIFT, 52
+    .equ MM_PARTIAL, 56
+    .equ MM_FRAME, 80
 
 @ Both pixels' products of one channel with the weight word w.
-.macro mac acc0, acc1, w
+.macro mm_mac acc0, acc1, w
     smlad   \acc0, \w, r10, \acc0
     smlad   \acc1, \w, r11, \acc1
 .endm
 
 @ One group of four values, 8-bit weights: 24 instructions for 32 multiply-accumulates.
-.macro group8
+.macro mm_group8
   .rept 2
     ldm.w   r12!, {r8, r9}
     ldm.w   lr!, {r10, r11}
-    mac     r2, r3, r8
+    mm_mac     r2, r3, r8
     uxtb16 r8, r8
-    mac     r0, r1, r8
-    mac     r6, r7, r9
+    mm_mac     r0, r1, r8
+    mm_mac     r6, r7, r9
     uxtb16 r9, r9
-    mac     r4, r5, r9
+    mm_mac     r4, r5, r9
   .endr
 .endm
 
 @ One step of 4-bit weights: the fields above a channel's are masked off one after the other.
-.macro step4 w
+.macro mm_step4 w
     ldm.w   lr!, {r10, r11}
-    mac     r6, r7, \w
+    mm_mac     r6, r7, \w
     bic     \w, \w, #0xF000F000
-    mac     r4, r5, \w
+    mm_mac     r4, r5, \w
     uxtb16 \w, \w
-    mac     r2, r3, \w
+    mm_mac     r2, r3, \w
     and     \w, \w, #0x000F000F
-    mac     r0, r1, \w
+    mm_mac     r0, r1, \w
 .endm
 
 @ One group, 4-bit weights: 25 instructions.
-.macro group4
+.macro mm_group4
     ldm.w   r12!, {r8, r9}
-    step4   r8
-    step4   r9
+    mm_step4   r8
+    mm_step4   r9
 .endm
 
-.macro step2
+.macro mm_step2
     ldm.w   lr!, {r10, r11}
-    mac     r6, r7, r9
+    mm_mac     r6, r7, r9
     bic     r9, r9, #0x00C000C0
-    mac     r4, r5, r9
+    mm_mac     r4, r5, r9
     bic     r9, r9, #0x00300030
-    mac     r2, r3, r9
+    mm_mac     r2, r3, r9
     bic     r9, r9, #0x000C000C
-    mac     r0, r1, r9
+    mm_mac     r0, r1, r9
 .endm
 
 @ One group, 2-bit weights: 27 instructions.
-.macro group2
+.macro mm_group2
     ldr.w   r8, [r12], #4
     uxtb16 r9, r8
-    step2
+    mm_step2
     uxtb16 r9, r8, ror #8
-    step2
+    mm_step2
 .endm
 
 @ Biases of a quad into the accumulators, less the offset of the stored weights. An accumulator that holds
 @ the fields below its own as well starts like the lowest, so that their difference starts at zero.
-.macro start w
-    ldr     r8, [sp, #CHANNELS]
-    ldrd    r10, r11, [sp, #SUMS]
+.macro mm_start w
+    ldr     r8, [sp, #MM_CHANNELS]
+    ldrd    r10, r11, [sp, #MM_SUMS]
     ldr     r9, [r8]
     sub     r0, r9, r10
     sub     r1, r9, r11
@@ -113,24 +113,24 @@
 .endm
 
 @ The upper of two accumulators less the lower, for both pixels.
-.macro less hi0, hi1, lo0, lo1
+.macro mm_less hi0, hi1, lo0, lo1
     sub     \hi0, \hi0, \lo0
     sub     \hi1, \hi1, \lo1
 .endm
 
-.macro separate w
+.macro mm_separate w
   .if \w == 8
-    less    r2, r3, r0, r1
-    less    r6, r7, r4, r5
+    mm_less    r2, r3, r0, r1
+    mm_less    r6, r7, r4, r5
   .else
-    less    r6, r7, r4, r5
-    less    r4, r5, r2, r3
-    less    r2, r3, r0, r1
+    mm_less    r6, r7, r4, r5
+    mm_less    r4, r5, r2, r3
+    mm_less    r2, r3, r0, r1
   .endif
 .endm
 
 @ acc = bias + (acc >> position); `offset` says whether the field was stored with an offset.
-.macro place acc0, acc1, bias, position, offset
+.macro mm_place acc0, acc1, bias, position, offset
     ldr     r8, [lr, #\bias]
   .if \offset
     sub     r9, r8, r10
@@ -144,50 +144,50 @@
 .endm
 
 @ Separated accumulators to sums with bias; lr points to the channels' constants.
-.macro finish w
-    ldr     lr, [sp, #CHANNELS]
+.macro mm_finish w
+    ldr     lr, [sp, #MM_CHANNELS]
   .if \w == 8
-    place   r2, r3, 8, 8, 0
-    place   r6, r7, 24, 8, 0
+    mm_place   r2, r3, 8, 8, 0
+    mm_place   r6, r7, 24, 8, 0
   .else
-    ldrd    r10, r11, [sp, #SUMS]
+    ldrd    r10, r11, [sp, #MM_SUMS]
     .if \w == 4
-      place r2, r3, 8, 4, 1
-      place r4, r5, 16, 8, 1
-      place r6, r7, 24, 12, 0
+      mm_place r2, r3, 8, 4, 1
+      mm_place r4, r5, 16, 8, 1
+      mm_place r6, r7, 24, 12, 0
     .else
-      place r2, r3, 8, 2, 1
-      place r4, r5, 16, 4, 1
-      place r6, r7, 24, 6, 1
+      mm_place r2, r3, 8, 2, 1
+      mm_place r4, r5, 16, 4, 1
+      mm_place r6, r7, 24, 6, 1
     .endif
   .endif
 .endm
 
 @ Adds what earlier chunks left for a channel, and forgets it.
-.macro recall acc0, acc1, slot
-    ldrd    r8, r9, [sp, #PARTIAL + \slot]
+.macro mm_recall acc0, acc1, slot
+    ldrd    r8, r9, [sp, #MM_PARTIAL + \slot]
     add     \acc0, \acc0, r8
     add     \acc1, \acc1, r9
-    strd    r10, r10, [sp, #PARTIAL + \slot]
+    strd    r10, r10, [sp, #MM_PARTIAL + \slot]
 .endm
 
 @ Adds a channel's chunk to what earlier chunks left.
-.macro leave acc0, acc1, slot, position
-    ldrd    r8, r9, [sp, #PARTIAL + \slot]
+.macro mm_leave acc0, acc1, slot, position
+    ldrd    r8, r9, [sp, #MM_PARTIAL + \slot]
     add     r8, r8, \acc0, asr #\position
     add     r9, r9, \acc1, asr #\position
-    strd    r8, r9, [sp, #PARTIAL + \slot]
+    strd    r8, r9, [sp, #MM_PARTIAL + \slot]
 .endm
 
 @ Requantizes both pixels of one channel.
-.macro scale acc0, acc1, mult, o
+.macro mm_scale acc0, acc1, mult, o
     smmlar  \acc0, \acc0, \mult, r8
     smmlar  \acc1, \acc1, \mult, r8
     usat    \acc0, #\o, \acc0
     usat    \acc1, #\o, \acc1
 .endm
 
-.macro kernel w, o
+.macro mm_kernel w, o
     .section .text.bitrack_quads_w\w\()_o\o, "ax", %progbits
     .p2align 2
     .globl  bitrack_quads_w\w\()_o\o
@@ -195,53 +195,53 @@
     .thumb_func
 bitrack_quads_w\w\()_o\o:
     push    {r4-r11, lr}
-    sub     sp, #FRAME
+    sub     sp, #MM_FRAME
     ldm     r0!, {r1-r12}
     stm     sp, {r1-r12}
     ldm     r0, {r1, r2, r12}
-    strd    r1, r2, [sp, #FIRST_END]
+    strd    r1, r2, [sp, #MM_FIRST_END]
     movs    r4, #0
-    strd    r4, r4, [sp, #PARTIAL]
-    strd    r4, r4, [sp, #PARTIAL + 8]
-    strd    r4, r4, [sp, #PARTIAL + 16]
-    ldr     r1, [sp, #ENTRY]
+    strd    r4, r4, [sp, #MM_PARTIAL]
+    strd    r4, r4, [sp, #MM_PARTIAL + 8]
+    strd    r4, r4, [sp, #MM_PARTIAL + 16]
+    ldr     r1, [sp, #MM_ENTRY]
     ldr     r2, 7f
     lsr     r2, r2, #3
     adr.w   r3, 1f
     mla     r1, r1, r2, r3
     orr     r1, r1, #1
-    str     r1, [sp, #ENTRY]
+    str     r1, [sp, #MM_ENTRY]
 2:  @ a quad
-    start   \w
-    ldr     lr, [sp, #COLUMNS]
-    ldr     pc, [sp, #ENTRY]
+    mm_start   \w
+    ldr     lr, [sp, #MM_COLUMNS]
+    ldr     pc, [sp, #MM_ENTRY]
     .p2align 2
 1:  @ eight groups
   .rept 8
-    group\w
+    mm_group\w
   .endr
 3:
-    ldr     r8, [sp, #CHUNK_END]
+    ldr     r8, [sp, #MM_CHUNK_END]
     cmp     lr, r8
     bne     1b
-    ldr     r8, [sp, #RARE]
+    ldr     r8, [sp, #MM_RARE]
     cmp     r8, #0
     bne.w   5f
-    separate \w
-    finish  \w
+    mm_separate \w
+    mm_finish  \w
 4:  @ requantize
-    ldr     r8, [sp, #ZERO]
+    ldr     r8, [sp, #MM_ZERO]
     ldr     r9, [lr, #4]
     ldr     r10, [lr, #12]
     ldr     r11, [lr, #20]
-    scale   r0, r1, r9, \o
+    mm_scale   r0, r1, r9, \o
     ldr     r9, [lr, #28]
     add     lr, #32
-    str     lr, [sp, #CHANNELS]
-    scale   r2, r3, r10, \o
-    scale   r4, r5, r11, \o
-    scale   r6, r7, r9, \o
-    ldrd    r8, r9, [sp, #OUT]
+    str     lr, [sp, #MM_CHANNELS]
+    mm_scale   r2, r3, r10, \o
+    mm_scale   r4, r5, r11, \o
+    mm_scale   r6, r7, r9, \o
+    ldrd    r8, r9, [sp, #MM_OUT]
     orr     r0, r0, r2, lsl #\o
     orr     r1, r1, r3, lsl #\o
     orr     r0, r0, r4, lsl #2 * \o
@@ -258,32 +258,32 @@ bitrack_quads_w\w\()_o\o:
     strb    r0, [r8], #1
     strb    r1, [r9], #1
   .endif
-    ldr     r0, [sp, #QUADS]
-    strd    r8, r9, [sp, #OUT]
+    ldr     r0, [sp, #MM_QUADS]
+    strd    r8, r9, [sp, #MM_OUT]
     subs    r0, #1
-    str     r0, [sp, #QUADS]
+    str     r0, [sp, #MM_QUADS]
     bne.w   2b
-    add     sp, #FRAME
+    add     sp, #MM_FRAME
     pop     {r4-r11, pc}
 5:  @ more than one chunk, or a shift
-    separate \w
-    ldr     r8, [sp, #END]
+    mm_separate \w
+    ldr     r8, [sp, #MM_END]
     cmp     lr, r8
     beq     6f
   .if \w == 8
-    leave   r2, r3, 0, 8
-    leave   r6, r7, 16, 8
+    mm_leave   r2, r3, 0, 8
+    mm_leave   r6, r7, 16, 8
     mov     r6, r4
     mov     r7, r5
   .else
     .if \w == 4
-      leave r2, r3, 0, 4
-      leave r4, r5, 8, 8
-      leave r6, r7, 16, 12
+      mm_leave r2, r3, 0, 4
+      mm_leave r4, r5, 8, 8
+      mm_leave r6, r7, 16, 12
     .else
-      leave r2, r3, 0, 2
-      leave r4, r5, 8, 4
-      leave r6, r7, 16, 6
+      mm_leave r2, r3, 0, 2
+      mm_leave r4, r5, 8, 4
+      mm_leave r6, r7, 16, 6
     .endif
     mov     r4, r0
     mov     r5, r1
@@ -293,19 +293,19 @@ bitrack_quads_w\w\()_o\o:
     mov     r2, r0
     mov     r3, r1
     add     r8, lr, #1024
-    str     r8, [sp, #CHUNK_END]
+    str     r8, [sp, #MM_CHUNK_END]
     b.w     1b
 6:  @ the last chunk
-    ldr     r8, [sp, #FIRST_END]
-    str     r8, [sp, #CHUNK_END]
-    finish  \w
+    ldr     r8, [sp, #MM_FIRST_END]
+    str     r8, [sp, #MM_CHUNK_END]
+    mm_finish  \w
     mov     r10, #0
-    recall  r2, r3, 0
+    mm_recall  r2, r3, 0
   .if \w != 8
-    recall  r4, r5, 8
+    mm_recall  r4, r5, 8
   .endif
-    recall  r6, r7, 16
-    ldr     r8, [sp, #SHIFT]
+    mm_recall  r6, r7, 16
+    ldr     r8, [sp, #MM_SHIFT]
     lsl     r0, r0, r8
     lsl     r1, r1, r8
     lsl     r2, r2, r8
@@ -321,12 +321,12 @@ bitrack_quads_w\w\()_o\o:
     .size   bitrack_quads_w\w\()_o\o, . - bitrack_quads_w\w\()_o\o
 .endm
 
-    kernel  8, 8
-    kernel  8, 4
-    kernel  8, 2
-    kernel  4, 8
-    kernel  4, 4
-    kernel  4, 2
-    kernel  2, 8
-    kernel  2, 4
-    kernel  2, 2
+    mm_kernel  8, 8
+    mm_kernel  8, 4
+    mm_kernel  8, 2
+    mm_kernel  4, 8
+    mm_kernel  4, 4
+    mm_kernel  4, 2
+    mm_kernel  2, 8
+    mm_kernel  2, 4
+    mm_kernel  2, 2

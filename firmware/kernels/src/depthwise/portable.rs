@@ -1,0 +1,87 @@
+//! Any kernel size in portable code: what the host runs, and the board for kernels other than 3x3.
+
+use super::{Job, QUAD, Strip};
+use crate::Bits;
+use crate::columns::{bytes_of_crumbs, bytes_of_nibbles};
+use crate::requant::requantize;
+
+/// Runs all rows of a strip.
+pub(super) fn run(job: &mut Job<'_>, strip: &Strip, output: &mut [u8]) {
+    let zero = u32::from(job.in_zero) * 0x0101_0101;
+    let columns = (strip.outputs - 1) * usize::from(job.shape.stride_w) + job.plan.k_w;
+    for row in 0..usize::from(job.shape.out_h) {
+        for pair in 0..job.plan.pairs {
+            let odd = 2 * pair + 1 < usize::from(job.shape.k_h);
+            let above = job.row_offset(row, 2 * pair, strip.start);
+            let below = job.row_offset(row, 2 * pair + 1, strip.start);
+            for column in 0..columns {
+                let valid = column.wrapping_sub(strip.left);
+                let read = |at: Option<usize>| match at {
+                    Some(at) if valid < strip.valid => quad_at(job, at + valid * job.in_pixel_bytes()),
+                    _ => zero,
+                };
+                let (top, bottom) = (read(above), if odd { read(below) } else { 0 });
+                let at = column * job.plan.pairs * QUAD + pair;
+                for c in 0..QUAD {
+                    let word = (top >> (8 * c) & 0xFF) | (bottom >> (8 * c) & 0xFF) << 16;
+                    job.strip[at + c * job.plan.pairs] = word;
+                }
+            }
+        }
+        filter(job, strip);
+        store(job, strip, row, output);
+    }
+}
+
+/// The four channels of a pixel as bytes; missing channels read as zero.
+fn quad_at(job: &Job<'_>, at: usize) -> u32 {
+    let len = (job.live * usize::from(job.in_bits.get())).div_ceil(8);
+    let bytes = &job.input[at..at + len];
+    let word = match bytes.first_chunk::<4>() {
+        Some(bytes) => u32::from_le_bytes(*bytes),
+        None => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)),
+    };
+    match job.in_bits {
+        Bits::B8 => word,
+        Bits::B4 => bytes_of_nibbles(word),
+        Bits::B2 => bytes_of_crumbs(word),
+    }
+}
+
+/// Slides the kernel along the strip, one word of four requantized bytes per output.
+fn filter(job: &mut Job<'_>, strip: &Strip) {
+    let (pairs, taps) = (job.plan.pairs, job.plan.k_w * job.plan.pairs);
+    let stride = usize::from(job.shape.stride_w) * pairs * QUAD;
+    for (x, bytes) in job.bytes[..strip.outputs].iter_mut().enumerate() {
+        let window = &job.strip[x * stride..];
+        *bytes = 0;
+        for (c, params) in job.params.chunks_exact(taps + 2).enumerate() {
+            let columns = window.chunks_exact(pairs * QUAD).zip(params[..taps].chunks_exact(pairs));
+            let acc = columns.fold(params[taps] as i32, |acc, (column, weights)| {
+                let values = &column[c * pairs..][..pairs];
+                values.iter().zip(weights).fold(acc, |acc, (&x, &w)| multiply_pairs(acc, x, w))
+            });
+            *bytes |= u32::from(requantize(acc, params[taps + 1] as i32, job.requant)) << (8 * c);
+        }
+    }
+}
+
+/// `SMLAD`: the products of the halves, added.
+#[inline(always)]
+fn multiply_pairs(acc: i32, x: u32, w: u32) -> i32 {
+    let low = i32::from(x as i16) * i32::from(w as i16);
+    let high = i32::from((x >> 16) as i16) * i32::from((w >> 16) as i16);
+    acc.wrapping_add(low).wrapping_add(high)
+}
+
+/// Packs a row of the strip into the output.
+fn store(job: &Job<'_>, strip: &Strip, row: usize, output: &mut [u8]) {
+    let width = u32::from(job.out_bits.get());
+    let len = (job.live * width as usize).div_ceil(8);
+    for (x, &bytes) in job.bytes[..strip.outputs].iter().enumerate() {
+        let at = job.out_offset(row, strip.first + x);
+        let live = bytes & (u32::MAX >> (8 * (QUAD - job.live)));
+        let word = (0..4).fold(0, |word, c| word | (live >> (8 * c) & 0xFF) << (width * c));
+        output[at..at + len].copy_from_slice(&word.to_le_bytes()[..len]);
+    }
+}
