@@ -21,6 +21,7 @@ pub fn image() -> Vec<u8> {
         output: 1,
         arena_len: 2 * u32::from(LEN),
         model_id: 0,
+        layout: 0,
         section_align_log2: 2,
         vectors: vec![vector],
     };

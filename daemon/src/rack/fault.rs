@@ -143,6 +143,7 @@ impl Fault {
 /// The board's refusal to load an image that the host found valid.
 pub fn load_fault(error: ClientError) -> Fault {
     match error {
+        ClientError::Board(e @ BoardError::ForeignLayout { .. }) => Fault::Rig(e.to_string()),
         ClientError::Board(BoardError::ArenaTooSmall { needed, have }) => Fault::TooBigForArena { needed, have },
         ClientError::Board(
             e @ (BoardError::BadMagic

@@ -41,6 +41,13 @@ pub enum LoadError {
     },
     /// The image does not start at a multiple of [`ALIGN`].
     Misaligned,
+    /// The weights are packed for kernels of another revision: nothing is wrong with the image, only with the pair.
+    ForeignLayout {
+        /// The image's.
+        found: u16,
+        /// This code's, [`bitrack_kernels::LAYOUT`].
+        known: u16,
+    },
 }
 
 impl core::fmt::Display for LoadError {
@@ -51,6 +58,9 @@ impl core::fmt::Display for LoadError {
                 write!(f, "image needs an arena of {needed} bytes, there are {have}")
             }
             Self::Op { index, what } => write!(f, "op {index}: {what}"),
+            Self::ForeignLayout { found, known } => {
+                write!(f, "image is packed for kernels of layout {found}, these have {known}")
+            }
             Self::Misaligned => write!(f, "image does not start at a multiple of {ALIGN} bytes"),
         }
     }
@@ -102,6 +112,13 @@ impl core::fmt::Display for RunError {
 
 impl core::error::Error for RunError {}
 
+/// Only packed weights have a layout.
+fn check_layout(image: &Image<'_>) -> Result<(), LoadError> {
+    let (found, known) = (image.header().layout, bitrack_kernels::LAYOUT);
+    let packed = image.ops().any(|op| op.kind.has_weights());
+    if packed && found != known { Err(LoadError::ForeignLayout { found, known }) } else { Ok(()) }
+}
+
 /// Looks on while ops run.
 pub trait Observer {
     /// Op `index` is about to run.
@@ -137,6 +154,7 @@ impl<'i> Engine<'i> {
         if needed as usize > arena_bytes {
             return Err(LoadError::ArenaTooSmall { needed, have: arena_bytes as u32 });
         }
+        check_layout(&image)?;
         for index in 0..image.header().n_ops {
             let plan = Plan::of(&image, index);
             plan.and_then(|plan| plan.check_constants()).map_err(|what| LoadError::Op { index, what })?;

@@ -55,6 +55,15 @@ fn an_arena_too_small_is_named_with_both_sizes() {
 }
 
 #[test]
+fn weights_packed_for_other_kernels_are_refused() {
+    let mut network = network(&fixed_recipe());
+    network.spec.layout += 1;
+    let image = network.spec.build().expect("the format does not know layouts");
+    let (known, found) = (bitrack_kernels::LAYOUT, network.spec.layout);
+    assert_eq!(Engine::load(&image, ARENA).err(), Some(LoadError::ForeignLayout { found, known }));
+}
+
+#[test]
 fn a_misaligned_image_is_refused() {
     let image = network(&fixed_recipe()).image();
     let shifted = [&[0][..], &image].concat();

@@ -34,6 +34,8 @@ pub struct ImageSpec {
     pub arena_len: u32,
     /// Names the model, see [`Header::model_id`].
     pub model_id: u64,
+    /// The kernels' layout revision, see [`Header::layout`].
+    pub layout: u16,
     /// Alignment of each layer's section, as a power of two of at least 4 (2 = 4 bytes). A board's erase sector
     /// makes candidates that differ in one layer differ in that layer's sectors only.
     pub section_align_log2: u8,
@@ -136,6 +138,7 @@ impl ImageSpec {
             input: self.input,
             output: self.output,
             model_id: self.model_id,
+            layout: self.layout,
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Header {
     pub output: u16,
     /// Says which model this is (the importer's hash), so that a record of a run can be traced.
     pub model_id: u64,
+    /// Which revision of the kernels' weight layouts the sections are packed in; 0 when no op has weights.
+    pub layout: u16,
 }
 
 impl Header {
@@ -69,6 +71,7 @@ impl Header {
             input: r.u16(44)?,
             output: r.u16(46)?,
             model_id: u64::from(r.u32(48)?) | u64::from(r.u32(52)?) << 32,
+            layout: r.u16(56)?,
         })
     }
 
@@ -93,6 +96,7 @@ impl Header {
         put(44, &self.input.to_le_bytes());
         put(46, &self.output.to_le_bytes());
         put(48, &self.model_id.to_le_bytes());
+        put(56, &self.layout.to_le_bytes());
         let crc = crc32(&out[..HEADER_LEN - 4]);
         out[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
         out
@@ -100,7 +104,8 @@ impl Header {
 
     /// A name for this exact content: equal for equal images, used as the image's id on the wire.
     pub fn image_id(&self) -> u32 {
-        crc32(&self.to_bytes())
+        // Without the header's own CRC: a CRC over bytes and their CRC is the same for all bytes.
+        crc32(&self.to_bytes()[..HEADER_LEN - 4])
     }
 
     fn check(&self) -> Result<(), ImageError> {

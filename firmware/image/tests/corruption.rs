@@ -35,6 +35,7 @@ fn small() -> ImageSpec {
         output: 3,
         arena_len: 160,
         model_id: 0x1234_5678_9abc_def0,
+        layout: 3,
         section_align_log2: 4,
         vectors: vec![VectorSpec { input: vec![1; 48], expected: vec![2; 10], op_crcs: vec![11, 22, 33] }],
     }
@@ -66,6 +67,19 @@ fn model_len_is_known_without_building() {
     let bytes = small().build().expect("valid");
     let header = *Image::parse(&bytes).expect("valid").header();
     assert_eq!(ImageSpec::model_len(4, 4, &[(70, 5), (0, 0), (200, 10)]), header.model_len as usize);
+}
+
+#[test]
+fn different_images_have_different_ids() {
+    let id = |spec: &ImageSpec| Image::parse(&spec.build().expect("valid")).expect("valid").header().image_id();
+    let other_weights = |at: usize| {
+        let mut spec = small();
+        spec.ops[0].weights[at] ^= 1;
+        id(&spec)
+    };
+    let ids = [id(&small()), other_weights(0), other_weights(69), id(&ImageSpec { model_id: 1, ..small() })];
+    assert_eq!(ids[0], id(&small()));
+    assert!((1..ids.len()).all(|i| !ids[..i].contains(&ids[i])), "{ids:08x?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub fn load_error(error: LoadError) -> BoardError {
     match error {
         LoadError::Image(error) => image_error(error),
         LoadError::ArenaTooSmall { needed, have } => BoardError::ArenaTooSmall { needed, have },
+        LoadError::ForeignLayout { found, known } => BoardError::ForeignLayout { found, known },
         LoadError::Misaligned => BoardError::BadHeader { what: "image does not start at a multiple of 4".into() },
         LoadError::Op { index, what } => BoardError::BadOp { index, what: what.into() },
     }

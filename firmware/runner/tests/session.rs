@@ -144,6 +144,7 @@ fn network(arena_len: u32) -> ImageSpec {
         output: 2,
         arena_len,
         model_id: 1,
+        layout: 0,
         section_align_log2: 2,
         vectors: vec![vector(3), vector(5)],
     }

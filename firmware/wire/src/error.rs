@@ -59,6 +59,11 @@ pub enum BoardError {
     /// The firmware died and restarts. `pc` is where; `op` is the op that was running.
     #[error("the firmware died of a {kind} at {pc:#010x}{}", op_suffix(*op))]
     Fault { kind: FaultKind, pc: u32, op: Option<u16> },
+    /// The image's weights are packed for kernels of another revision than the runner's.
+    #[error(
+        "the image is packed for kernels of layout {found}, the runner has {known}: build host and runner from one revision"
+    )]
+    ForeignLayout { found: u16, known: u16 },
 }
 
 /// How firmware dies.

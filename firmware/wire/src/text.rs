@@ -60,7 +60,8 @@ impl<const N: usize> fmt::Debug for Text<N> {
 
 impl<const N: usize> Serialize for Text<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        // Bytes and strings are the same on the wire, and checking UTF-8 again would cost the board flash for nothing.
+        serializer.serialize_bytes(&self.bytes[..usize::from(self.len)])
     }
 }
 

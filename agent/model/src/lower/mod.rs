@@ -77,6 +77,7 @@ fn image_spec(model: &QuantizedModel, options: &LowerOptions<'_>) -> Result<Imag
         output: graph.output.0 as u16,
         arena_len: plan.arena_len as u32,
         model_id: options.model_id,
+        layout: bitrack_kernels::LAYOUT,
         section_align_log2: options.section_align_log2,
         vectors: Vec::new(),
     })

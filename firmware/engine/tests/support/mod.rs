@@ -328,6 +328,7 @@ impl Maker {
             output,
             arena_len: (self.arena_len + self.scratch_len) as u32,
             model_id: 7,
+            layout: bitrack_kernels::LAYOUT,
             section_align_log2: 4,
             vectors: vec![vector],
         };
