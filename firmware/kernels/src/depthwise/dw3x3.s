@@ -8,23 +8,17 @@
     .syntax unified
     .thumb
 
-@ Four packed values at [row] as even and odd 16-bit pairs; moves on to the next pixel.
-.macro dw_fetch bits, even, odd, row, step
+@ Packed values in `even` as even and odd 16-bit pairs.
+.macro dw_spread bits, even, odd
   .if \bits == 8
-    ldr     \even, [\row]
-    add     \row, \step
     uxtb16  \odd, \even, ror #8
     uxtb16  \even, \even
   .elseif \bits == 4
-    ldrh    \even, [\row]
-    add     \row, \step
     orr     \even, \even, \even, lsl #8
     and     \odd, \even, #0x00F000F0
     and     \even, \even, #0x000F000F
     lsr     \odd, \odd, #4
   .else
-    ldrb    \even, [\row]
-    add     \row, \step
     orr     \even, \even, \even, lsl #12
     and     \odd, \even, #0x000C000C
     and     \even, \even, #0x00030003
@@ -32,7 +26,62 @@
   .endif
 .endm
 
-@ r0 = { three rows, three steps, destination, columns }
+@ Four packed values at [row], which moves on by its own step.
+.macro dw_fetch_step bits, even, odd, row, step
+  .if \bits == 8
+    ldr     \even, [\row]
+  .elseif \bits == 4
+    ldrh    \even, [\row]
+  .else
+    ldrb    \even, [\row]
+  .endif
+    add     \row, \step
+    dw_spread \bits, \even, \odd
+.endm
+
+@ Four packed values at [row + r3].
+.macro dw_fetch_offset bits, even, odd, row, step
+  .if \bits == 8
+    ldr     \even, [\row, r3]
+  .elseif \bits == 4
+    ldrh    \even, [\row, r3]
+  .else
+    ldrb    \even, [\row, r3]
+  .endif
+    dw_spread \bits, \even, \odd
+.endm
+
+@ The three rows of one column to r6..r11, in the order above.
+.macro dw_column_of bits, fetch
+    \fetch \bits, r9, r7, r0, r3
+    \fetch \bits, r11, r10, r1, r4
+    pkhbt   r6, r9, r11, lsl #16
+    pkhtb   r8, r11, r9, asr #16
+    pkhbt   r9, r7, r10, lsl #16
+    pkhtb   r11, r10, r7, asr #16
+    \fetch \bits, r7, r10, r2, r5
+.endm
+
+@ r0 = { three rows, three steps, destination, columns }: rows with a step each, which is zero for a row of padding.
+.macro dw_expand_edge bits
+    .section .text.bitrack_dw3_expand_edge_b\bits, "ax", %progbits
+    .p2align 2
+    .globl  bitrack_dw3_expand_edge_b\bits
+    .type   bitrack_dw3_expand_edge_b\bits, %function
+    .thumb_func
+bitrack_dw3_expand_edge_b\bits:
+    push    {r4-r11, lr}
+    ldm     r0, {r0-r5, r12, lr}
+1:
+    dw_column_of \bits, dw_fetch_step
+    stm     r12!, {r6-r11}
+    subs    lr, #1
+    bne     1b
+    pop     {r4-r11, pc}
+    .size   bitrack_dw3_expand_edge_b\bits, . - bitrack_dw3_expand_edge_b\bits
+.endm
+
+@ Called by `rows` only: r0 r1 r2 rows, r3 = 0, r4 step, r5 columns, r12 destination; clobbers r6..r11.
 .macro dw_expand bits
     .section .text.bitrack_dw3_expand_b\bits, "ax", %progbits
     .p2align 2
@@ -40,30 +89,56 @@
     .type   bitrack_dw3_expand_b\bits, %function
     .thumb_func
 bitrack_dw3_expand_b\bits:
-    push    {r4-r11, lr}
-    ldm     r0, {r0-r5, r12, lr}
-1:
-    dw_fetch   \bits, r9, r7, r0, r3
-    dw_fetch   \bits, r11, r10, r1, r4
-    pkhbt   r6, r9, r11, lsl #16
-    pkhtb   r8, r11, r9, asr #16
-    pkhbt   r9, r7, r10, lsl #16
-    pkhtb   r11, r10, r7, asr #16
-    dw_fetch   \bits, r7, r10, r2, r5
+    tst     r5, #1
+    beq     1f
+    dw_column_of \bits, dw_fetch_offset
+    add     r3, r4
     stm     r12!, {r6-r11}
-    subs    lr, #1
-    bne     1b
-    pop     {r4-r11, pc}
+1:
+    lsrs    r5, r5, #1
+    beq     3f
+2:
+  .rept 2
+    dw_column_of \bits, dw_fetch_offset
+    add     r3, r4
+    stm     r12!, {r6-r11}
+  .endr
+    subs    r5, #1
+    bne     2b
+3:
+    bx      lr
     .size   bitrack_dw3_expand_b\bits, . - bitrack_dw3_expand_b\bits
 .endm
 
-    .equ DW_PARAMS, 0
-    .equ DW_STRIP, 4
-    .equ DW_BYTES, 8
-    .equ DW_PAIRS_END, 12
-    .equ DW_ODD, 16
-    .equ DW_ZERO, 20
-    .equ DW_FRAME, 24
+@ For a strip that is expanded already.
+    .section .text.bitrack_dw3_expanded, "ax", %progbits
+    .p2align 2
+    .globl  bitrack_dw3_expanded
+    .type   bitrack_dw3_expanded, %function
+    .thumb_func
+bitrack_dw3_expanded:
+    bx      lr
+    .size   bitrack_dw3_expanded, . - bitrack_dw3_expanded
+
+@ Frame of `rows`, filled from `Rows` in cortex_m.rs.
+    .equ DW_ROWS, 0
+    .equ DW_COLUMNS, 20
+    .equ DW_DESTINATION, 24
+    .equ DW_EXPAND, 28
+    .equ DW_BYTES, 32
+    .equ DW_OUT, 36
+    .equ DW_OUT_STEP, 40
+    .equ DW_OUTPUTS, 44
+    .equ DW_STORE, 48
+    .equ DW_PARAMS, 52
+    .equ DW_STRIP, 56
+    .equ DW_FOURS, 60
+    .equ DW_REST, 64
+    .equ DW_ZERO, 68
+    .equ DW_ROW_STEP, 72
+    .equ DW_OUT_ROW_STEP, 76
+    .equ DW_COUNT, 80
+    .equ DW_FRAME, 88
 
 @ Registers: r0 r1 r2 the kernel's columns, rows 0 and 1; r3 r4 row 2; r5 multiplier; r12 bias; r6 r7 a column;
 @ r8 r9 accumulators; r10 the strip; r11 the outputs; lr zero point.
@@ -97,83 +172,160 @@ bitrack_dw3_expand_b\bits:
     strb    \acc, [r11], #4
 .endm
 
-.macro dw_channel stride, index, at, pair_first, h
-    ldr     r8, [sp, #DW_PARAMS]
-    ldrd    r10, r11, [sp, #DW_STRIP]
-    ldm     r8!, {r0-r5, r12}
-    str     r8, [sp, #DW_PARAMS]
-  .if \index
-    add     r11, #\index
+@ Outputs first to last of a round, from column `first * stride` on. A column is read once for all outputs that it is under.
+.macro dw_outputs1 n, at, pair_first, h
+    dw_column 0, \at, \pair_first
+    dw_left r8, \h
+    dw_column 1, \at, \pair_first
+    dw_middle r8, \h
+  .if \n == 1
+    dw_column 2, \at, \pair_first
+    dw_right r8, \h
+    dw_finish r8
+  .else
+    dw_left r9, \h
+    dw_column 2, \at, \pair_first
+    dw_right r8, \h
+    dw_finish r8
+    dw_middle r9, \h
+    .if \n == 4
+      dw_left r8, \h
+      dw_column 3, \at, \pair_first
+      dw_right r9, \h
+      dw_finish r9
+      dw_middle r8, \h
+      dw_left r9, \h
+      dw_column 4, \at, \pair_first
+      dw_right r8, \h
+      dw_finish r8
+      dw_middle r9, \h
+      dw_column 5, \at, \pair_first
+      dw_right r9, \h
+      dw_finish r9
+    .else
+      dw_column 3, \at, \pair_first
+      dw_right r9, \h
+      dw_finish r9
+    .endif
   .endif
-    ldr     r6, [sp, #DW_PAIRS_END]
+.endm
+
+@ The same at stride 2: every other column is shared by two outputs.
+.macro dw_outputs2 n, at, pair_first, h
+    dw_column 0, \at, \pair_first
+    dw_left r8, \h
+    dw_column 1, \at, \pair_first
+    dw_middle r8, \h
+    dw_column 2, \at, \pair_first
+    dw_right r8, \h
+    dw_finish r8
+  .if \n > 1
+    dw_left r8, \h
+    dw_column 3, \at, \pair_first
+    dw_middle r8, \h
+    dw_column 4, \at, \pair_first
+    dw_right r8, \h
+    dw_finish r8
+  .endif
+  .if \n == 4
+    dw_left r8, \h
+    dw_column 5, \at, \pair_first
+    dw_middle r8, \h
+    dw_column 6, \at, \pair_first
+    dw_right r8, \h
+    dw_finish r8
+    dw_left r8, \h
+    dw_column 7, \at, \pair_first
+    dw_middle r8, \h
+    dw_column 8, \at, \pair_first
+    dw_right r8, \h
+    dw_finish r8
+  .endif
+.endm
+
+@ One channel of a row: rounds of four outputs, then two, then one.
+.macro dw_channel stride, index, at, pair_first, h
+  .if \index
+    ldr     r8, [sp, #DW_PARAMS]
+    ldr     r11, [sp, #DW_BYTES]
+    add     r8, #28 * \index
+    ldr     r10, [sp, #DW_STRIP]
+    add     r11, #\index
+  .else
+    ldr     r11, [sp, #DW_BYTES]
+    ldrd    r8, r10, [sp, #DW_PARAMS]
+  .endif
+    ldr     r6, [sp, #DW_FOURS]
+    ldm     r8, {r0-r5, r12}
     cmp     r10, r6
     beq     2f
 1:
-  .if \stride == 1
-    dw_column  0, \at, \pair_first
-    dw_left    r8, \h
-    dw_column  1, \at, \pair_first
-    dw_middle  r8, \h
-    dw_left    r9, \h
-    dw_column  2, \at, \pair_first
-    dw_right   r8, \h
-    dw_middle  r9, \h
-    dw_column  3, \at, \pair_first
-    dw_right   r9, \h
-  .else
-    dw_column  0, \at, \pair_first
-    dw_left    r8, \h
-    dw_column  1, \at, \pair_first
-    dw_middle  r8, \h
-    dw_column  2, \at, \pair_first
-    dw_right   r8, \h
-    dw_left    r9, \h
-    dw_column  3, \at, \pair_first
-    dw_middle  r9, \h
-    dw_column  4, \at, \pair_first
-    dw_right   r9, \h
-  .endif
-    dw_finish  r8
-    dw_finish  r9
-    ldr     r6, [sp, #DW_PAIRS_END]
-    add     r10, #48 * \stride
+    dw_outputs\stride 4, \at, \pair_first, \h
+    ldr     r6, [sp, #DW_FOURS]
+    add     r10, #96 * \stride
     cmp     r10, r6
     bne     1b
 2:
-    ldr     r6, [sp, #DW_ODD]
-    cbz     r6, 3f
-    dw_column  0, \at, \pair_first
-    dw_left    r8, \h
-    dw_column  1, \at, \pair_first
-    dw_middle  r8, \h
-    dw_column  2, \at, \pair_first
-    dw_right   r8, \h
-    dw_finish  r8
+    @ Carry: two outputs more; negative: one more.
+    ldr     r6, [sp, #DW_REST]
+    lsls    r6, r6, #31
+    bcc     3f
+    dw_outputs\stride 2, \at, \pair_first, \h
+    ldr     r6, [sp, #DW_REST]
+    add     r10, #48 * \stride
+    lsls    r6, r6, #31
 3:
+    bpl     4f
+    dw_outputs\stride 1, \at, \pair_first, \h
+4:
 .endm
 
-@ r0 = { params, strip, outputs, end of the strip's pairs of outputs, whether one output more, zero point }
-.macro dw_filter stride
-    .section .text.bitrack_dw3_filter_s\stride, "ax", %progbits
+@ r0 = Rows: `count` rows of outputs, none of which needs a row of padding.
+.macro dw_rows stride
+    .section .text.bitrack_dw3_rows_s\stride, "ax", %progbits
     .p2align 2
-    .globl  bitrack_dw3_filter_s\stride
-    .type   bitrack_dw3_filter_s\stride, %function
+    .globl  bitrack_dw3_rows_s\stride
+    .type   bitrack_dw3_rows_s\stride, %function
     .thumb_func
-bitrack_dw3_filter_s\stride:
+bitrack_dw3_rows_s\stride:
     push    {r4-r11, lr}
     sub     sp, #DW_FRAME
-    ldm     r0, {r1-r5, lr}
-    stm     sp, {r1-r5}
+    mov     r12, sp
+    ldm     r0!, {r1-r10}
+    stm     r12!, {r1-r10}
+    ldm     r0!, {r1-r11}
+    stm     r12!, {r1-r11}
+9:
+    ldm     sp, {r0-r5}
+    ldrd    r12, lr, [sp, #DW_DESTINATION]
+    blx     lr
+    ldr     lr, [sp, #DW_ZERO]
     dw_channel \stride, 0, 0, 1, b
     dw_channel \stride, 1, 12, 1, b
     dw_channel \stride, 2, 4, 0, t
     dw_channel \stride, 3, 16, 0, t
+    add     r4, sp, #DW_BYTES
+    ldm     r4, {r0-r4}
+    blx     r4
+    ldm     sp, {r0-r2}
+    ldrd    r3, r4, [sp, #DW_ROW_STEP]
+    ldr     r5, [sp, #DW_OUT]
+    ldr     r6, [sp, #DW_COUNT]
+    add     r0, r3
+    add     r1, r3
+    add     r2, r3
+    add     r5, r4
+    stm     sp, {r0-r2}
+    str     r5, [sp, #DW_OUT]
+    subs    r6, #1
+    str     r6, [sp, #DW_COUNT]
+    bne.w   9b
     add     sp, #DW_FRAME
     pop     {r4-r11, pc}
-    .size   bitrack_dw3_filter_s\stride, . - bitrack_dw3_filter_s\stride
+    .size   bitrack_dw3_rows_s\stride, . - bitrack_dw3_rows_s\stride
 .endm
 
-@ r0 outputs, four bytes a column; r1 destination; r2 its step; r3 columns.
+@ Called by `rows` only: r0 outputs, four bytes a column; r1 destination; r2 its step; r3 columns; clobbers r5 and r12.
 .macro dw_store bits
     .section .text.bitrack_dw_store_b\bits, "ax", %progbits
     .p2align 2
@@ -182,11 +334,9 @@ bitrack_dw3_filter_s\stride:
     .thumb_func
 bitrack_dw_store_b\bits:
   .if \bits == 4
-    push    {r4, lr}
-    mov     r4, #0xF0F0F0F0
+    mov     r5, #0xF0F0F0F0
   .elseif \bits == 2
-    push    {r4, lr}
-    mov     r4, #0xFCFCFCFC
+    mov     r5, #0xFCFCFCFC
   .endif
 1:
     ldr     r12, [r0], #4
@@ -194,8 +344,8 @@ bitrack_dw_store_b\bits:
     str     r12, [r1]
   .else
     @ Saturate the bytes to the width.
-    uqadd8  r12, r12, r4
-    usub8   r12, r12, r4
+    uqadd8  r12, r12, r5
+    usub8   r12, r12, r5
     .if \bits == 4
       orr   r12, r12, r12, lsr #4
       uxtb16 r12, r12
@@ -210,19 +360,18 @@ bitrack_dw_store_b\bits:
     add     r1, r2
     subs    r3, #1
     bne     1b
-  .if \bits == 8
     bx      lr
-  .else
-    pop     {r4, pc}
-  .endif
     .size   bitrack_dw_store_b\bits, . - bitrack_dw_store_b\bits
 .endm
 
-    dw_expand  8
-    dw_expand  4
-    dw_expand  2
-    dw_filter  1
-    dw_filter  2
-    dw_store   8
-    dw_store   4
-    dw_store   2
+    dw_expand 8
+    dw_expand 4
+    dw_expand 2
+    dw_expand_edge 8
+    dw_expand_edge 4
+    dw_expand_edge 2
+    dw_rows 1
+    dw_rows 2
+    dw_store 8
+    dw_store 4
+    dw_store 2

@@ -1,10 +1,17 @@
 //! How depthwise weights lie in flash, and how they are held while a quad of channels is worked on.
 //!
-//! Flash: quad by quad, tap by tap (row-major), the four channels' weights in two's complement, little-endian: four
-//! bytes, two bytes or one byte a tap.
+//! Flash: quad by quad, dense. A quad's weights are a list of bytes, which the board spreads in a few instructions to the
+//! words its inner loop multiplies by:
 //!
-//! Scratch, per channel: for each kernel column the weights in vertical pairs, `w[2j] | w[2j + 1] << 16`, then bias and
-//! multiplier. This is done once per quad and layer, so flash stays dense at no cost in the inner loop.
+//! ```text
+//! any kernel   tap by tap (row-major), the four channels
+//! 3x3          per channel the words [w11 w10 w01 w00] [w21 w12 w20 w02], then one word [d c b a] of w22
+//! ```
+//!
+//! (`wyx`, first byte on the right.) `SXTB16` makes the vertical pairs `w1x|w0x` and the pair `w21|w20` of the two words.
+//! At 4 bits, word `i` in flash holds list words `2i` and `2i + 1` in the low and high nibbles of its bytes; at 2 bits, word `i`
+//! holds `4i` to `4i + 3`. What does not fill a word is packed little-endian behind it. Fields below 8 bits are stored as
+//! `w + 2^(bits-1)`.
 
 use super::QUAD;
 use crate::error::check_len;
@@ -12,15 +19,19 @@ use crate::matmul::layout::check_range;
 use crate::requant::Channel;
 use crate::{Bits, ConvShape, KernelError};
 
-/// Bytes of one tap of a quad.
-pub(super) const fn tap_bytes(bits: Bits) -> usize {
-    bits.get() as usize / 2
+/// Weights of a quad.
+const fn entries(shape: &ConvShape) -> usize {
+    QUAD * shape.k_h as usize * shape.k_w as usize
+}
+
+/// Bytes of a quad's weights.
+pub(super) const fn quad_bytes(shape: &ConvShape, bits: Bits) -> usize {
+    entries(shape) / bits.per_byte()
 }
 
 /// Bytes of the weights, rounded up to words.
 pub(super) const fn weights_len(shape: &ConvShape, bits: Bits) -> usize {
-    let taps = shape.k_h as usize * shape.k_w as usize;
-    ((shape.in_c as usize).div_ceil(QUAD) * taps * tap_bytes(bits)).next_multiple_of(4)
+    ((shape.in_c as usize).div_ceil(QUAD) * quad_bytes(shape, bits)).next_multiple_of(4)
 }
 
 /// Packs weights given as `[tap][channel]`.
@@ -30,22 +41,51 @@ pub(super) fn pack(shape: &ConvShape, bits: Bits, plain: &[i8], out: &mut [u8]) 
     check_range(plain, bits)?;
     let channels = usize::from(shape.in_c);
     out.fill(0);
-    let mut taps = out.chunks_exact_mut(tap_bytes(bits));
-    for first in (0..channels).step_by(QUAD) {
-        for (pixel, tap) in plain.chunks_exact(channels).zip(taps.by_ref()) {
-            let quad = &pixel[first..channels.min(first + QUAD)];
-            tap.copy_from_slice(&tap_word(quad, bits).to_le_bytes()[..tap_bytes(bits)]);
+    for (quad, bytes) in out.chunks_exact_mut(quad_bytes(shape, bits)).enumerate() {
+        for entry in 0..entries(shape) {
+            let (tap, c) = tap_of(shape, entry);
+            let c = quad * QUAD + c;
+            if c < channels {
+                let (byte, at) = position(shape, entry, bits);
+                bytes[byte] |= code(plain[tap * channels + c], bits) << at;
+            }
         }
     }
     Ok(())
 }
 
-fn tap_word(quad: &[i8], bits: Bits) -> u32 {
-    let mask = u32::from(bits.max_activation());
-    quad.iter().rev().fold(0, |word, &w| word << bits.get() | (w as u32 & mask))
+/// Tap and channel of an entry of the list.
+fn tap_of(shape: &ConvShape, entry: usize) -> (usize, usize) {
+    const TAPS: [usize; 8] = [0, 1, 3, 4, 2, 6, 5, 7];
+    match (shape.k_h, shape.k_w) {
+        (3, 3) if entry < 8 * QUAD => (TAPS[entry % 8], entry / 8),
+        _ => (entry / QUAD, entry % QUAD),
+    }
 }
 
-/// Spreads one quad's taps into `params` (see the module's comment), `weights << shift` and `bias << shift`.
+/// Byte and bit of an entry of the list.
+fn position(shape: &ConvShape, entry: usize, bits: Bits) -> (usize, u8) {
+    let per_byte = bits.per_byte();
+    let whole = entries(shape) / (4 * per_byte) * (4 * per_byte);
+    let (byte, field) = if entry < whole {
+        let (word, rest) = (entry / (4 * per_byte), entry % (4 * per_byte));
+        (word * 4 + rest % 4, rest / 4)
+    } else {
+        (entry / per_byte, entry % per_byte)
+    };
+    (byte, field as u8 * bits.get())
+}
+
+fn code(weight: i8, bits: Bits) -> u8 {
+    if bits == Bits::B8 { weight as u8 } else { (weight - bits.min_weight()) as u8 }
+}
+
+fn weight(code: u8, bits: Bits) -> i32 {
+    if bits == Bits::B8 { i32::from(code as i8) } else { i32::from(code) + i32::from(bits.min_weight()) }
+}
+
+/// Spreads one quad's weights into `params`: per channel, for each kernel column the pairs `w[2j] | w[2j + 1] << 16`, then
+/// bias and multiplier; `weights << shift` and `bias << shift`.
 pub(super) fn unpack_quad(
     shape: &ConvShape,
     bits: Bits,
@@ -56,37 +96,65 @@ pub(super) fn unpack_quad(
 ) {
     let (k_h, k_w) = (usize::from(shape.k_h), usize::from(shape.k_w));
     let pairs = k_h.div_ceil(2);
+    let words = k_w * pairs + 2;
     params.fill(0);
-    for (tap, bytes) in packed.chunks_exact(tap_bytes(bits)).enumerate() {
+    for entry in 0..entries(shape) {
+        let ((tap, c), (byte, at)) = (tap_of(shape, entry), position(shape, entry, bits));
         let (ky, kx) = (tap / k_w, tap % k_w);
-        let word = bytes.iter().rev().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
-        for (c, params) in params.chunks_exact_mut(k_w * pairs + 2).enumerate() {
-            let weight = signed_field(word, c, bits) << shift;
-            params[kx * pairs + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
-        }
+        let weight = weight(packed[byte] >> at & bits.max_activation(), bits) << shift;
+        params[c * words + kx * pairs + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
     }
-    for (params, channel) in params.chunks_exact_mut(k_w * pairs + 2).zip(channels) {
-        params[k_w * pairs] = (channel.bias << shift) as u32;
-        params[k_w * pairs + 1] = channel.mult as u32;
+    for (params, channel) in params.chunks_exact_mut(words).zip(channels) {
+        params[words - 2] = (channel.bias << shift) as u32;
+        params[words - 1] = channel.mult as u32;
     }
-}
-
-/// Field `c` of a tap, sign-extended.
-fn signed_field(word: u32, c: usize, bits: Bits) -> i32 {
-    let width = u32::from(bits.get());
-    (word << (32 - width * (c as u32 + 1))) as i32 >> (32 - width)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn kernel(k_h: u16, k_w: u16) -> ConvShape {
+        ConvShape {
+            in_h: 9,
+            in_w: 9,
+            in_c: 4,
+            out_h: 1,
+            out_w: 1,
+            out_c: 4,
+            k_h,
+            k_w,
+            stride_h: 1,
+            stride_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+        }
+    }
+
     #[test]
-    fn fields_keep_their_sign() {
+    fn every_field_is_used_once() {
+        for shape in [kernel(3, 3), kernel(1, 1), kernel(2, 5), kernel(4, 4)] {
+            for bits in Bits::ALL {
+                let mut used = vec![0u8; quad_bytes(&shape, bits)];
+                let mut taps = vec![0; entries(&shape)];
+                for entry in 0..entries(&shape) {
+                    let (byte, at) = position(&shape, entry, bits);
+                    assert_eq!(used[byte] >> at & bits.max_activation(), 0);
+                    used[byte] |= bits.max_activation() << at;
+                    let (tap, c) = tap_of(&shape, entry);
+                    taps[tap * QUAD + c] += 1;
+                }
+                assert!(used.iter().all(|&byte| byte == 0xFF) && taps.iter().all(|&count| count == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn codes_keep_their_sign() {
         for bits in Bits::ALL {
-            let quad = [bits.min_weight(), -1, 0, bits.max_weight()];
-            let word = tap_word(&quad, bits);
-            assert_eq!([0, 1, 2, 3].map(|c| signed_field(word, c, bits) as i8), quad);
+            for w in [bits.min_weight(), -1, 0, bits.max_weight()] {
+                assert_eq!(weight(code(w, bits), bits), i32::from(w));
+            }
         }
     }
 }

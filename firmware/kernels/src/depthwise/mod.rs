@@ -10,7 +10,7 @@ mod layout;
 mod portable;
 
 use crate::columns::as_words;
-use crate::requant::Requant;
+use crate::requant::{Channel, Requant};
 use crate::{Bits, ConvArgs, ConvShape, KernelError, activations};
 
 /// Channels that are worked on together.
@@ -50,19 +50,19 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let channels = usize::from(shape.in_c);
     let shift = if requant.shift <= MAX_WEIGHT_SHIFT { requant.shift } else { 0 };
     let late = Requant { shift: requant.shift - shift, ..requant.unclamped(out_bits) };
-    let tap_bytes = layout::tap_bytes(w_bits) * usize::from(shape.k_h) * usize::from(shape.k_w);
+    let quad_bytes = layout::quad_bytes(&shape, w_bits);
     for quad in 0..channels.div_ceil(QUAD) {
-        let weights = &args.weights[quad * tap_bytes..][..tap_bytes];
-        let constants = &args.channels[quad * QUAD..channels.min(quad * QUAD + QUAD)];
-        layout::unpack_quad(&shape, w_bits, weights, constants, shift, params);
         let mut job = Job {
             shape: &shape,
             plan: &plan,
             quad,
-            live: constants.len(),
+            channels: &args.channels[quad * QUAD..channels.min(quad * QUAD + QUAD)],
+            weights: &args.weights[quad * quad_bytes..][..quad_bytes],
+            w_bits,
             in_bits,
             out_bits,
             in_zero: args.in_zero,
+            shift,
             requant: late,
             input: args.input,
             params,
@@ -115,14 +115,19 @@ struct Job<'a> {
     shape: &'a ConvShape,
     plan: &'a Plan,
     quad: usize,
-    /// Channels of the quad that exist.
-    live: usize,
+    /// The channels of the quad that exist.
+    channels: &'a [Channel],
+    weights: &'a [u8],
+    w_bits: Bits,
     in_bits: Bits,
     out_bits: Bits,
     in_zero: u8,
+    /// Left shift of weights and biases, which saves shifting accumulators.
+    shift: u8,
+    /// With what is left of the shift.
     requant: Requant,
     input: &'a [u8],
-    params: &'a [u32],
+    params: &'a mut [u32],
     strip: &'a mut [u32],
     /// One word of four outputs per column.
     bytes: &'a mut [u32],
@@ -132,33 +137,38 @@ struct Job<'a> {
 struct Strip {
     first: usize,
     outputs: usize,
+    columns: usize,
     left: usize,
     start: usize,
     valid: usize,
 }
 
-impl Job<'_> {
-    fn run(&mut self, output: &mut [u8]) {
-        let out_w = usize::from(self.shape.out_w);
-        for first in (0..out_w).step_by(self.plan.outputs) {
-            let strip = self.strip_at(first, self.plan.outputs.min(out_w - first));
-            #[cfg(target_arch = "arm")]
-            if cortex_m::fits(self) {
-                cortex_m::run(self, &strip, output);
-                continue;
-            }
-            portable::run(self, &strip, output);
-        }
-    }
-
-    fn strip_at(&self, first: usize, outputs: usize) -> Strip {
-        let (stride, pad) = (usize::from(self.shape.stride_w), usize::from(self.shape.pad_left));
-        let columns = (outputs - 1) * stride + self.plan.k_w;
+impl Strip {
+    fn new(shape: &ConvShape, k_w: usize, first: usize, outputs: usize) -> Self {
+        let (stride, pad) = (usize::from(shape.stride_w), usize::from(shape.pad_left));
+        let columns = (outputs - 1) * stride + k_w;
         let from = first * stride;
         let left = pad.saturating_sub(from).min(columns);
         let start = (from + left).saturating_sub(pad);
-        let valid = (columns - left).min(usize::from(self.shape.in_w).saturating_sub(start));
-        Strip { first, outputs, left, start, valid }
+        let valid = (columns - left).min(usize::from(shape.in_w).saturating_sub(start));
+        Strip { first, outputs, columns, left, start, valid }
+    }
+}
+
+impl Job<'_> {
+    fn run(&mut self, output: &mut [u8]) {
+        #[cfg(target_arch = "arm")]
+        if cortex_m::fits(self) {
+            return cortex_m::run(self, output);
+        }
+        portable::run(self, output);
+    }
+
+    /// The strips of a row, left to right.
+    fn strips(&self) -> impl Iterator<Item = Strip> + use<> {
+        let (shape, k_w, outputs) = (*self.shape, self.plan.k_w, self.plan.outputs);
+        let out_w = usize::from(shape.out_w);
+        (0..out_w).step_by(outputs).map(move |first| Strip::new(&shape, k_w, first, outputs.min(out_w - first)))
     }
 
     /// Bytes of the quad in a pixel of the input, of which the last may lack some.

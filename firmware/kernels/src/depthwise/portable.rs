@@ -1,20 +1,26 @@
 //! Any kernel size in portable code: what the host runs, and the board for kernels other than 3x3.
 
-use super::{Job, QUAD, Strip};
+use super::{Job, QUAD, Strip, layout};
 use crate::Bits;
 use crate::columns::{bytes_of_crumbs, bytes_of_nibbles};
 use crate::requant::requantize;
 
-/// Runs all rows of a strip.
-pub(super) fn run(job: &mut Job<'_>, strip: &Strip, output: &mut [u8]) {
+/// Runs all rows of all strips.
+pub(super) fn run(job: &mut Job<'_>, output: &mut [u8]) {
+    layout::unpack_quad(job.shape, job.w_bits, job.weights, job.channels, job.shift, job.params);
+    for strip in job.strips() {
+        rows(job, &strip, output);
+    }
+}
+
+fn rows(job: &mut Job<'_>, strip: &Strip, output: &mut [u8]) {
     let zero = u32::from(job.in_zero) * 0x0101_0101;
-    let columns = (strip.outputs - 1) * usize::from(job.shape.stride_w) + job.plan.k_w;
     for row in 0..usize::from(job.shape.out_h) {
         for pair in 0..job.plan.pairs {
             let odd = 2 * pair + 1 < usize::from(job.shape.k_h);
             let above = job.row_offset(row, 2 * pair, strip.start);
             let below = job.row_offset(row, 2 * pair + 1, strip.start);
-            for column in 0..columns {
+            for column in 0..strip.columns {
                 let valid = column.wrapping_sub(strip.left);
                 let read = |at: Option<usize>| match at {
                     Some(at) if valid < strip.valid => quad_at(job, at + valid * job.in_pixel_bytes()),
@@ -35,7 +41,7 @@ pub(super) fn run(job: &mut Job<'_>, strip: &Strip, output: &mut [u8]) {
 
 /// The four channels of a pixel as bytes; missing channels read as zero.
 fn quad_at(job: &Job<'_>, at: usize) -> u32 {
-    let len = (job.live * usize::from(job.in_bits.get())).div_ceil(8);
+    let len = (job.channels.len() * usize::from(job.in_bits.get())).div_ceil(8);
     let bytes = &job.input[at..at + len];
     let word = match bytes.first_chunk::<4>() {
         Some(bytes) => u32::from_le_bytes(*bytes),
@@ -77,10 +83,10 @@ fn multiply_pairs(acc: i32, x: u32, w: u32) -> i32 {
 /// Packs a row of the strip into the output.
 fn store(job: &Job<'_>, strip: &Strip, row: usize, output: &mut [u8]) {
     let width = u32::from(job.out_bits.get());
-    let len = (job.live * width as usize).div_ceil(8);
+    let len = (job.channels.len() * width as usize).div_ceil(8);
     for (x, &bytes) in job.bytes[..strip.outputs].iter().enumerate() {
         let at = job.out_offset(row, strip.first + x);
-        let live = bytes & (u32::MAX >> (8 * (QUAD - job.live)));
+        let live = bytes & (u32::MAX >> (8 * (QUAD - job.channels.len())));
         let word = (0..4).fold(0, |word, c| word | (live >> (8 * c) & 0xFF) << (width * c));
         output[at..at + len].copy_from_slice(&word.to_le_bytes()[..len]);
     }
