@@ -70,9 +70,10 @@ pub fn stop(child: &mut Child, patience: Duration) {
 }
 
 /// A program of ours: beside this one, one folder up (test binaries lie in `deps`), or on `PATH`. An environment
-/// variable `HIL_<NAME>` overrides.
+/// variable overrides: `HIL_AGENT`, `HIL_VIRTUAL_BOARD`, `HIL_QEMU_SYSTEM_ARM`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
-    let variable = format!("HIL_{}", name.replace('-', "_").to_ascii_uppercase());
+    let short = name.strip_prefix("hil-").unwrap_or(name);
+    let variable = format!("HIL_{}", short.replace('-', "_").to_ascii_uppercase());
     if let Some(path) = std::env::var_os(variable) {
         return Some(path.into());
     }

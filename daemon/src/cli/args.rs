@@ -50,7 +50,7 @@ pub struct Boards {
 
 /// Examples:
 ///   hil measure candidate.img --board v1
-///   hil measure --model net.tflite --data kws/ --policy uniform-4
+///   hil measure --model net.tflite --data kws/ --policy 4/8
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Measure {
@@ -64,14 +64,14 @@ pub struct Measure {
     #[arg(long, conflicts_with = "board")]
     pub board_type: Option<String>,
     /// A network to make an image of (with `hil-agent image`)
-    #[arg(long, requires = "policy")]
+    #[arg(long, requires = "policy", requires = "data")]
     pub model: Option<PathBuf>,
-    /// Its bit widths: what `hil-agent image --policy` takes
+    /// Its bits: weights/activations such as 4/8, or a JSON file with those of each tensor
     #[arg(long, requires = "model")]
     pub policy: Option<String>,
-    /// Data to calibrate it with
+    /// Data to calibrate it with: a folder, npz:FILE or fashion-mnist
     #[arg(long, requires = "model")]
-    pub data: Option<PathBuf>,
+    pub data: Option<String>,
     /// Runs before the counted ones
     #[arg(long, default_value_t = 1)]
     pub warmup: u32,

@@ -1,6 +1,6 @@
 //! `hil doctor`: what is missing on this host, and the command that mends it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::exit::Failure;
 use crate::config::{Config, Link};
@@ -87,11 +87,15 @@ fn wired(board: &crate::config::Board) -> Vec<Finding> {
 
 fn campaign_files(campaign: &crate::config::Campaign) -> Vec<Finding> {
     let mend = "cargo xtask demo makes the demo's; for others, correct the path in hil.toml";
-    let file = |what: &str, path: &PathBuf| {
-        let what = format!("campaign {}: {what} {}", campaign.name, path.display());
-        Finding::new(what, path.exists(), "not there", mend)
+    let file = |what: &str, path: &str| {
+        let name = format!("campaign {}: {what} {path}", campaign.name);
+        Finding::new(name, Path::new(path).exists(), "not there", mend)
     };
-    vec![file("model", &campaign.model), file("data", &campaign.data)]
+    let model = file("model", &campaign.model.display().to_string());
+    let files = campaign.data.strip_prefix("npz:").unwrap_or(&campaign.data).split(',');
+    // A data set that is no path is a name, and the agent's affair.
+    let data = files.filter(|path| path.starts_with('/')).map(|path| file("data", path));
+    std::iter::once(model).chain(data).collect()
 }
 
 /// Whether a file could be made there: its nearest existing folder says so.

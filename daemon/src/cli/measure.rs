@@ -9,16 +9,15 @@ use super::args::{Format, Measure};
 use super::client::Client;
 use super::exit::{self, Failure};
 use super::table::Table;
-use crate::config::Config;
 use crate::process::find_program;
 use crate::rack::sha256;
 use crate::types::{MeasureRequest, Measurement};
 
 /// Measures an image, made on the way if need be.
-pub fn run(client: &Client, config: &Config, args: &Measure) -> Result<(), Failure> {
+pub fn run(client: &Client, args: &Measure) -> Result<(), Failure> {
     let image = match (&args.image, &args.model) {
         (Some(image), _) => read(image)?,
-        (None, Some(model)) => build(config, args, model)?,
+        (None, Some(model)) => build(args, model)?,
         (None, None) => return Err(Failure::usage("give an image, or --model and --policy")),
     };
     let name = sha256(&image);
@@ -44,18 +43,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Has the agent make the image: the daemon and its command line know no tensors.
-fn build(config: &Config, args: &Measure, model: &Path) -> Result<Vec<u8>, Failure> {
+fn build(args: &Measure, model: &Path) -> Result<Vec<u8>, Failure> {
     let missing = Failure::error("there is no `hil-agent` beside hil or on PATH").help("cargo build -p bitrack-search");
     let program = find_program("hil-agent").ok_or(missing)?;
     let output = PathBuf::from(format!("{}/hil-measure-{}.img", std::env::temp_dir().display(), std::process::id()));
     let mut command = Command::new(program);
-    command.arg("image").arg("--model").arg(model).arg("--output").arg(&output);
-    command.arg("--policy").arg(args.policy.as_deref().unwrap_or_default());
-    if let Some(data) = &args.data {
-        command.arg("--data").arg(data);
-    }
-    if let Some(sector) = sector(config, args) {
-        command.arg("--sector").arg(sector.to_string());
+    command.arg("image").arg("--model").arg(model).arg("--out").arg(&output);
+    for (flag, value) in [("--policy", &args.policy), ("--data", &args.data)] {
+        command.args(value.iter().flat_map(|v| [flag, v]));
     }
     let status = command.status()?;
     let image =
@@ -63,14 +58,6 @@ fn build(config: &Config, args: &Measure, model: &Path) -> Result<Vec<u8>, Failu
     // It may not have been written.
     let _ = std::fs::remove_file(&output);
     image
-}
-
-/// Bytes that the board erases together: sections aligned to it are not flashed twice.
-fn sector(config: &Config, args: &Measure) -> Option<u32> {
-    let board = |name: &String| config.boards.iter().find(|b| b.name == *name).map(|b| b.board_type.clone());
-    let any = || config.boards.first().map(|b| b.board_type.clone());
-    let name = args.board_type.clone().or_else(|| args.board.as_ref().and_then(board)).or_else(any)?;
-    config.board_type(&name).map(|t| t.sector)
 }
 
 fn print(m: &Measurement, format: Format) -> Result<(), Failure> {

@@ -52,7 +52,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Daemon => daemon(config),
         Command::Boards(args) => boards::run(&client, &args),
-        Command::Measure(args) => measure::run(&client, &config, &args),
+        Command::Measure(args) => measure::run(&client, &args),
         Command::Campaign(args) => campaign::run(&client, args),
         Command::Best(args) => campaign::best(&client, &args),
         Command::Query(args) => query::run(&config, &args),

@@ -73,9 +73,10 @@ pub enum Link {
 #[derive(Debug, Clone)]
 pub struct Campaign {
     pub name: String,
-    /// The float network and the data set; absolute. The daemon never opens them, the agent does.
+    /// The float network; absolute. The daemon never opens it, the agent does.
     pub model: PathBuf,
-    pub data: PathBuf,
+    /// The data set as the agent names it, with absolute paths.
+    pub data: String,
     pub strategy: String,
     pub seed: u64,
     /// Search episodes to measure; baselines do not count.

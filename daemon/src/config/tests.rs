@@ -41,6 +41,18 @@ fn paths_are_relative_to_the_file() {
 }
 
 #[test]
+fn data_sets_are_names_files_or_folders() {
+    let data = |text: &str| {
+        let file = with_campaign("budget = 1\nboard-types = [\"mps2-an386\"]")
+            .replace("data = \"d\"", &format!("data = \"{text}\""));
+        parse(&file).expect("valid").campaigns[0].data.clone()
+    };
+    assert_eq!(data("fashion-mnist"), "fashion-mnist");
+    assert_eq!(data("npz:a.npz,sub/b.npz"), "npz:/lab/a.npz,/lab/sub/b.npz");
+    assert_eq!(data("../kws"), "/lab/../kws");
+}
+
+#[test]
 fn a_wired_board() {
     let text = "[[board]]\nname = \"l4\"\ntype = \"nucleo-l4r5zi\"\nprobe = \"0483:374b:0669FF\"\nserial = \"/dev/serial/by-id/x\"\n";
     let config = parse(text).expect("valid");

@@ -192,7 +192,7 @@ impl Checker<'_> {
         Some(Campaign {
             name: name_text,
             model: self.base.join(raw.model),
-            data: self.base.join(raw.data),
+            data: data_set(&self.base, &raw.data),
             strategy: raw.strategy.unwrap_or_else(|| "ddpg".into()),
             seed: raw.seed.unwrap_or(1),
             budget: raw.budget.into_inner(),
@@ -270,6 +270,16 @@ impl Checker<'_> {
         };
         let window = Window::new(hours.get_ref(), &text(&raw.days, "mon-sun"), &text(&raw.time_zone, "UTC"));
         self.accept(hours.span(), window)
+    }
+}
+
+/// A data set as the agent understands it anywhere: `npz:FILE[,FILE]` and folders with absolute paths, names as they are.
+fn data_set(base: &Path, text: &str) -> String {
+    let absolute = |path: &str| base.join(path).display().to_string();
+    match text.strip_prefix("npz:") {
+        Some(files) => format!("npz:{}", files.split(',').map(absolute).collect::<Vec<_>>().join(",")),
+        None if text.contains('/') || base.join(text).exists() => absolute(text),
+        None => text.to_owned(),
     }
 }
 

@@ -186,3 +186,6 @@ fn layer_ticks(image: &Image<'_>, outcome: &RunOutcome) -> Vec<LayerTicks> {
     };
     outcome.layers.iter().filter_map(layer).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -236,7 +236,7 @@ fn insert(tx: &Transaction<'_>, spec: &CampaignSpec) -> Result<i64, StoreError> 
         params![
             spec.name,
             model,
-            asked.data.display().to_string(),
+            asked.data,
             asked.strategy,
             asked.seed,
             asked.budget,
