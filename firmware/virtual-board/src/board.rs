@@ -33,8 +33,12 @@ impl VirtualBoard {
         let machine = options.machine;
         let (listener, probe_address) = listen(options.probe_address)?;
         let flash = Flash::open(options.flash_file.as_deref())?;
-        let serial = Serial::open(options.serial_link.as_deref())?;
         let (orders, inbox) = mailbox::mailbox().map_err(Error::Serial)?;
+        let nudge = orders.clone();
+        let serial = Serial::open(options.serial_link.as_deref(), move || {
+            // When the board has stopped there is nobody left to nudge.
+            nudge.send(Order::NudgeQemu);
+        })?;
         let (report, started) = mpsc::sync_channel(1);
         let serial_handle = serial.handle();
         // QEMU is killed when the thread that started it ends, so one thread does it all.

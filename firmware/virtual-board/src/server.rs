@@ -24,6 +24,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) enum Order {
     Obey(Command, mpsc::Sender<Result<(), Error>>),
     QemuPid(mpsc::Sender<Option<u32>>),
+    /// Wake QEMU's main loop up.
+    NudgeQemu,
     Stop,
 }
 
@@ -142,6 +144,10 @@ impl Server {
             let _ = match order {
                 Order::Obey(command, reply) => reply.send(self.perform(command)).is_ok(),
                 Order::QemuPid(reply) => reply.send(self.target.qemu_pid()).is_ok(),
+                Order::NudgeQemu => {
+                    self.target.nudge();
+                    true
+                }
                 Order::Stop => return true,
             };
         }

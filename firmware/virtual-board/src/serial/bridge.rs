@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Order;
 use super::pty::Pty;
+use super::unread::{Reminder, has_unread};
 use crate::mailbox::Receiver;
 
 /// Room for bytes on their way to the host.
@@ -16,7 +18,7 @@ const TO_HOST_BYTES: usize = 64 << 10;
 /// Room for bytes on their way to the guest.
 const TO_GUEST_BYTES: usize = 4 << 10;
 /// How often the terminal's exclusive mode is cleared.
-const HOUSEKEEPING_MS: u16 = 1000;
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// The bridge's state.
 pub(super) struct Bridge {
@@ -27,6 +29,8 @@ pub(super) struct Bridge {
     to_host: VecDeque<u8>,
     to_guest: VecDeque<u8>,
     is_muted: bool,
+    reminder: Reminder,
+    nudge: Box<dyn Fn() + Send>,
 }
 
 /// What can be done without waiting.
@@ -36,8 +40,17 @@ struct Ready {
 }
 
 impl Bridge {
-    pub(super) fn new(pty: Pty, orders: Receiver<Order>) -> Self {
-        Self { pty, uart: None, orders, to_host: VecDeque::new(), to_guest: VecDeque::new(), is_muted: false }
+    pub(super) fn new(pty: Pty, orders: Receiver<Order>, nudge: Box<dyn Fn() + Send>) -> Self {
+        Self {
+            pty,
+            uart: None,
+            orders,
+            to_host: VecDeque::new(),
+            to_guest: VecDeque::new(),
+            is_muted: false,
+            reminder: Reminder::new(),
+            nudge,
+        }
     }
 
     /// Carries bytes until told to stop.
@@ -54,6 +67,7 @@ impl Bridge {
             if self.obey() {
                 return;
             }
+            self.remind();
             self.pty.allow_others();
         }
     }
@@ -68,9 +82,22 @@ impl Bridge {
         // A socket that is only hung up would make poll return at once, for ever.
         let uart = self.uart.as_ref().filter(|_| !uart_interest.is_empty());
         fds.extend(uart.map(|uart| PollFd::new(uart.as_fd(), uart_interest)));
-        poll(&mut fds, HOUSEKEEPING_MS)?;
+        poll(&mut fds, self.patience())?;
         let flags = |index: usize| fds.get(index).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
         Ok(Ready { pty: flags(1), uart: flags(2) })
+    }
+
+    fn patience(&self) -> PollTimeout {
+        let patience = self.reminder.due_in().unwrap_or(HOUSEKEEPING);
+        // Rounded up, or the last fraction of a millisecond would be spent in a busy loop.
+        PollTimeout::try_from(patience.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn remind(&mut self) {
+        let is_unread = self.uart.as_ref().is_some_and(has_unread);
+        if self.reminder.note(is_unread) {
+            (self.nudge)();
+        }
     }
 
     fn carry(&mut self, ready: &Ready) {

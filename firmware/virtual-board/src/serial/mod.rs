@@ -6,6 +6,7 @@
 
 mod bridge;
 mod pty;
+mod unread;
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -36,12 +37,13 @@ pub(crate) struct Serial {
 }
 
 impl Serial {
-    /// Makes a pseudo terminal and, if asked to, a symbolic link to it.
-    pub(crate) fn open(link: Option<&Path>) -> Result<Self, Error> {
+    /// Makes a pseudo terminal and, if asked to, a symbolic link to it. `nudge` is called when
+    /// QEMU's main loop has to be woken up, see [`unread`].
+    pub(crate) fn open(link: Option<&Path>, nudge: impl Fn() + Send + 'static) -> Result<Self, Error> {
         let pty = Pty::open().map_err(Error::Serial)?;
         let path = pty.path().to_owned();
         let (sender, orders) = mailbox::mailbox().map_err(Error::Serial)?;
-        let bridge = Bridge::new(pty, orders);
+        let bridge = Bridge::new(pty, orders, Box::new(nudge));
         let thread = thread::Builder::new().name("serial".into()).spawn(move || bridge.run()).map_err(Error::Serial)?;
         let mut serial = Self { path, link: None, handle: SerialHandle(sender), thread: Some(thread) };
         if let Some(link) = link {

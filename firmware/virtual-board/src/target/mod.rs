@@ -103,6 +103,12 @@ impl Target {
         }
     }
 
+    /// Wakes QEMU's main loop up, by any request.
+    pub(crate) fn nudge(&mut self) {
+        // Should QEMU be lost over it, it is replaced.
+        let _ = self.guarded(|target| target.qemu()?.read_memory(FLASH_START, 1));
+    }
+
     /// Kills QEMU, as a fault; the replacement comes with the next [`Self::service`].
     pub(crate) fn kill_qemu(&mut self) {
         if let Some(qemu) = &mut self.qemu {

@@ -1,6 +1,9 @@
 @ The program that the tests flash: it does what a byte on the UART tells it to.
 @
-@ `program.rs` holds what this assembles to; the test `flash_algorithm.rs` compares the two.
+@ `program.rs` holds what this assembles to; a test compares the two. To regenerate it:
+@
+@   arm-none-eabi-as -o program.o program.s && arm-none-eabi-objcopy -O binary -j .text program.o program.bin
+@   od -An -v -tx2 -w16 program.bin
 
     .syntax unified
     .arch   armv7-m
@@ -11,7 +14,7 @@
     .equ SYSTICK,  0xE000E010   @ CSR +0, RVR +4, CVR +8
     .equ AIRCR,    0xE000ED0C
     .equ FLOOD_BYTES,   360000
-    .equ LISTEN_BYTES,  100000
+    .equ LISTEN_BYTES,  50000
     .equ LOOPS,         200000
 
     .word   0x20400000          @ initial stack pointer
