@@ -67,7 +67,7 @@ pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_
 pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
     shape.validate()?;
     let (rows, row) = (usize::from(shape.k_h), usize::from(shape.k_w) * usize::from(shape.in_c));
-    layout::pack(plain, usize::from(shape.out_c), rows, row, w_bits, out)
+    layout::pack(plain, usize::from(shape.out_c), [rows, row], row.next_multiple_of(4), w_bits, out)
 }
 
 /// Runs the convolution.

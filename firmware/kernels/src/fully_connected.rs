@@ -45,39 +45,38 @@ impl FcArgs<'_> {
     }
 }
 
-const fn k4(shape: &FcShape) -> usize {
-    (shape.in_features as usize).next_multiple_of(4)
+/// Values per output feature, extended by zeros to what the inner loop takes at once.
+const fn k8(shape: &FcShape) -> usize {
+    (shape.in_features as usize).next_multiple_of(8)
 }
 
 /// Bytes of the packed weights, a multiple of 4.
 pub const fn weights_len(shape: &FcShape, w_bits: Bits) -> usize {
-    layout::weights_len(shape.out_features as usize, k4(shape), w_bits)
+    layout::weights_len(shape.out_features as usize, k8(shape), w_bits)
 }
 
 /// Bytes of scratch, a multiple of 4: the input as 16-bit values.
 pub const fn scratch_len(shape: &FcShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
-    4 * k4(shape)
+    2 * k8(shape)
 }
 
 /// Packs weights given as `[out_features][in_features]`, each within the range of `w_bits`.
 pub fn pack(shape: &FcShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
     shape.validate()?;
-    layout::pack(plain, shape.out_features as usize, 1, shape.in_features as usize, w_bits, out)
+    layout::pack(plain, shape.out_features as usize, [1, shape.in_features as usize], k8(shape), w_bits, out)
 }
 
 /// Runs the layer.
 pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
-    let k4 = k4(&args.shape);
-    let panel = Panel::new(args.weights, args.channels, k4, args.w_bits, args.out_bits, args.requant)?;
-    let words = &mut as_words(args.scratch)[..k4];
-    let mut sums = [0; 2];
-    for (lane, sum) in sums.iter_mut().enumerate() {
-        let mut writer = Writer::<2>::new(words, lane);
-        writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
-        *sum = writer.sum();
-    }
-    panel.run(&Columns { words, sums }, args.output, [0, 0]);
+    let k = k8(&args.shape);
+    let panel = Panel::new(args.weights, args.channels, k, args.w_bits, args.out_bits, args.requant)?;
+    let words = &mut as_words(args.scratch)[..k / 2];
+    let mut writer = Writer::<1>::new(words, 0);
+    writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
+    writer.fill(0, k / 4 - (args.shape.in_features as usize).div_ceil(4));
+    let sums = [writer.sum()];
+    panel.run(&Columns { words, sums }, args.output, [0]);
     args.requant.clamp_tensor(args.output, args.shape.out_features as usize, args.out_bits);
     Ok(())
 }

@@ -1,20 +1,21 @@
-//! The product on a core with the DSP extension (Cortex-M4, Cortex-M7): `quads.s`.
+//! The product on a core with the DSP extension (Cortex-M4, Cortex-M7): `quads.s` for two pixels, `vector.s` for one.
 
 use super::{CHUNK, Columns, Panel};
 use crate::Bits;
 use crate::requant::Channel;
 
 core::arch::global_asm!(include_str!("quads.s"), options(raw));
+core::arch::global_asm!(include_str!("vector.s"), options(raw));
 
-/// What `quads.s` copies to its stack frame, in its order.
+/// What the kernels copy to their stack frame, in their order.
 #[repr(C)]
 struct Frame {
     columns: *const u32,
     /// Behind the last word of the first chunk.
     chunk_end: *const u32,
-    /// Groups to skip in the first round of eight.
+    /// Units to skip in the first round of the inner loop.
     entry: usize,
-    /// `2^(w_bits-1)` times the sum of either pixel's values.
+    /// `2^(w_bits-1)` times the sum of each pixel's values.
     sums: [i32; 2],
     out: [*mut u8; 2],
     channels: *const Channel,
@@ -28,9 +29,6 @@ struct Frame {
     weights: *const u8,
 }
 
-/// Groups in a round of the inner loop.
-const ROUND: usize = 8;
-
 unsafe extern "C" {
     fn bitrack_quads_w8_o8(frame: &Frame);
     fn bitrack_quads_w8_o4(frame: &Frame);
@@ -41,23 +39,46 @@ unsafe extern "C" {
     fn bitrack_quads_w2_o8(frame: &Frame);
     fn bitrack_quads_w2_o4(frame: &Frame);
     fn bitrack_quads_w2_o2(frame: &Frame);
+    fn bitrack_vector_w8_o8(frame: &Frame);
+    fn bitrack_vector_w8_o4(frame: &Frame);
+    fn bitrack_vector_w8_o2(frame: &Frame);
+    fn bitrack_vector_w4_o8(frame: &Frame);
+    fn bitrack_vector_w4_o4(frame: &Frame);
+    fn bitrack_vector_w4_o2(frame: &Frame);
+    fn bitrack_vector_w2_o8(frame: &Frame);
+    fn bitrack_vector_w2_o4(frame: &Frame);
+    fn bitrack_vector_w2_o2(frame: &Frame);
 }
 
 /// # Safety
 /// As [`Panel::quads`].
-pub(super) unsafe fn quads(panel: &Panel<'_>, columns: &Columns<'_>, count: usize, pixels: [*mut u8; 2]) {
-    let groups = panel.k4 / 4;
-    let chunks = groups.div_ceil(CHUNK / 4);
-    let first = groups - (chunks - 1) * (CHUNK / 4);
-    let range = columns.words[..panel.k4].as_ptr_range();
-    // Four words a group: two steps of two pixels.
-    let first_end = columns.words[..first * 4].as_ptr_range().end;
+pub(super) unsafe fn quads<const L: usize>(
+    panel: &Panel<'_>,
+    columns: &Columns<'_, L>,
+    count: usize,
+    pixels: [*mut u8; L],
+) {
+    const { assert!(L == 1 || L == 2) };
+    // What one step of unrolling multiplies, and how many there are in a round: see the `.rept`s.
+    let (unit, round) = if L == 1 { (8, 4) } else { (4, 8) };
+    debug_assert!(panel.k.is_multiple_of(unit));
+    let chunks = panel.k.div_ceil(CHUNK);
+    let first = panel.k - (chunks - 1) * CHUNK;
+    let units = first / unit;
+    let range = columns.words[..panel.k * L / 2].as_ptr_range();
+    let first_end = columns.words[..first * L / 2].as_ptr_range().end;
+    let mut sums = [0; 2];
+    let mut out = [core::ptr::null_mut(); 2];
+    for lane in 0..L {
+        sums[lane] = columns.sums[lane] << (panel.w_bits.get() - 1);
+        out[lane] = pixels[lane];
+    }
     let frame = Frame {
         columns: range.start,
         chunk_end: first_end,
-        entry: first.next_multiple_of(ROUND) - first,
-        sums: columns.sums.map(|sum| sum << (panel.w_bits.get() - 1)),
-        out: pixels,
+        entry: units.next_multiple_of(round) - units,
+        sums,
+        out,
         channels: panel.channels.as_ptr(),
         quads: count,
         rare: (chunks - 1) + usize::from(panel.requant.shift),
@@ -67,11 +88,13 @@ pub(super) unsafe fn quads(panel: &Panel<'_>, columns: &Columns<'_>, count: usiz
         shift: u32::from(panel.requant.shift),
         weights: panel.weights.as_ptr(),
     };
+    let kernel =
+        if L == 1 { vector_kernel(panel.w_bits, panel.out_bits) } else { quads_kernel(panel.w_bits, panel.out_bits) };
     // SAFETY: the frame describes buffers that the caller promised to be large enough; the kernels keep AAPCS.
-    unsafe { kernel(panel.w_bits, panel.out_bits)(&frame) }
+    unsafe { kernel(&frame) }
 }
 
-fn kernel(w_bits: Bits, out_bits: Bits) -> unsafe extern "C" fn(&Frame) {
+fn quads_kernel(w_bits: Bits, out_bits: Bits) -> unsafe extern "C" fn(&Frame) {
     match (w_bits, out_bits) {
         (Bits::B8, Bits::B8) => bitrack_quads_w8_o8,
         (Bits::B8, Bits::B4) => bitrack_quads_w8_o4,
@@ -82,5 +105,19 @@ fn kernel(w_bits: Bits, out_bits: Bits) -> unsafe extern "C" fn(&Frame) {
         (Bits::B2, Bits::B8) => bitrack_quads_w2_o8,
         (Bits::B2, Bits::B4) => bitrack_quads_w2_o4,
         (Bits::B2, Bits::B2) => bitrack_quads_w2_o2,
+    }
+}
+
+fn vector_kernel(w_bits: Bits, out_bits: Bits) -> unsafe extern "C" fn(&Frame) {
+    match (w_bits, out_bits) {
+        (Bits::B8, Bits::B8) => bitrack_vector_w8_o8,
+        (Bits::B8, Bits::B4) => bitrack_vector_w8_o4,
+        (Bits::B8, Bits::B2) => bitrack_vector_w8_o2,
+        (Bits::B4, Bits::B8) => bitrack_vector_w4_o8,
+        (Bits::B4, Bits::B4) => bitrack_vector_w4_o4,
+        (Bits::B4, Bits::B2) => bitrack_vector_w4_o2,
+        (Bits::B2, Bits::B8) => bitrack_vector_w2_o8,
+        (Bits::B2, Bits::B4) => bitrack_vector_w2_o4,
+        (Bits::B2, Bits::B2) => bitrack_vector_w2_o2,
     }
 }

@@ -30,26 +30,25 @@ pub(crate) const fn weights_len(out_c: usize, k4: usize, bits: Bits) -> usize {
     out_c.div_ceil(QUAD) * quad_len(k4, bits)
 }
 
-/// Packs weights given as `[out_c][rows][row]`, where each row is extended by zeros to a multiple of four.
+/// Packs weights given as `[out_c][rows][row]`, where each row is extended by zeros to `wide`, a multiple of four.
 pub(crate) fn pack(
     plain: &[i8],
     out_c: usize,
-    rows: usize,
-    row: usize,
+    [rows, row]: [usize; 2],
+    wide: usize,
     bits: Bits,
     out: &mut [u8],
 ) -> Result<(), KernelError> {
-    let row4 = row.next_multiple_of(4);
     check_len("plain weights", plain.len(), out_c * rows * row)?;
-    check_len("weights", out.len(), weights_len(out_c, rows * row4, bits))?;
+    check_len("weights", out.len(), weights_len(out_c, rows * wide, bits))?;
     check_range(plain, bits)?;
     let weight = |c: usize, k: usize| {
-        let (y, x) = (k / row4, k % row4);
+        let (y, x) = (k / wide, k % wide);
         if c < out_c && x < row { plain[(c * rows + y) * row + x] } else { 0 }
     };
     let mut words = out.chunks_exact_mut(4);
     for quad in 0..out_c.div_ceil(QUAD) {
-        for group in 0..rows * row4 / 4 {
+        for group in 0..rows * wide / 4 {
             let codes = core::array::from_fn(|c| core::array::from_fn(|k| weight(quad * QUAD + c, group * 4 + k)));
             for (word, bytes) in group_words(&codes, bits).zip(words.by_ref()) {
                 bytes.copy_from_slice(&word.to_le_bytes());

@@ -20,12 +20,12 @@ pub(crate) const CHUNK: usize = 256;
 /// Channels that share an accumulation.
 pub(crate) const QUAD: usize = 4;
 
-/// Two expanded pixels and the sum of each one's values.
-pub(crate) struct Columns<'a> {
-    /// `k4` words: group by group, pixel 0 and pixel 1 of the even values, then of the odd values.
+/// `L` expanded pixels (two of a convolution, or one vector) and the sum of each one's values.
+pub(crate) struct Columns<'a, const L: usize> {
+    /// `k * L / 2` words: group by group, the even values of every pixel, then the odd values.
     pub words: &'a [u32],
-    /// Sum over all values of either pixel, padding values included.
-    pub sums: [i32; 2],
+    /// Sum over all values of each pixel, padding values included.
+    pub sums: [i32; L],
 }
 
 /// The weights and constants of an operator, checked to belong together.
@@ -35,8 +35,8 @@ pub(crate) struct Panel<'a> {
     pub weights: &'a [u8],
     /// One per output channel.
     pub channels: &'a [Channel],
-    /// Values per output channel, a multiple of four.
-    pub k4: usize,
+    /// Values per output channel: a multiple of four, of eight for a single vector.
+    pub k: usize,
     pub w_bits: Bits,
     pub out_bits: Bits,
     pub requant: Requant,
@@ -47,21 +47,21 @@ impl<'a> Panel<'a> {
     pub fn new(
         weights: &'a [u8],
         channels: &'a [Channel],
-        k4: usize,
+        k: usize,
         w_bits: Bits,
         out_bits: Bits,
         requant: Requant,
     ) -> Result<Self, KernelError> {
-        let want = layout::weights_len(channels.len(), k4, w_bits);
+        let want = layout::weights_len(channels.len(), k, w_bits);
         crate::error::check_len("weights", weights.len(), want)?;
         crate::error::check_words("weights", weights, want)?;
-        Ok(Panel { weights, channels, k4, w_bits, out_bits, requant: requant.unclamped(out_bits) })
+        Ok(Panel { weights, channels, k, w_bits, out_bits, requant: requant.unclamped(out_bits) })
     }
 
-    /// Computes all channels of two output pixels. `outputs` are byte offsets of the pixels in `output`; they may be equal.
-    pub fn run(&self, columns: &Columns<'_>, output: &mut [u8], offsets: [usize; 2]) {
+    /// Computes all channels of `L` output pixels at byte `offsets` of `output`; the offsets may be equal.
+    pub fn run<const L: usize>(&self, columns: &Columns<'_, L>, output: &mut [u8], offsets: [usize; L]) {
         let pixel = crate::activations::pixel_bytes(self.channels.len(), self.out_bits);
-        assert!(columns.words.len() >= self.k4 && offsets.iter().all(|&at| at + pixel <= output.len()));
+        assert!(columns.words.len() >= self.k * L / 2 && offsets.iter().all(|&at| at + pixel <= output.len()));
         let quads = self.channels.len() / QUAD;
         let quad_bytes = QUAD * usize::from(self.out_bits.get()) / 8;
         if quads > 0 {
@@ -82,13 +82,13 @@ impl<'a> Panel<'a> {
     }
 
     /// Computes the last, incomplete quad with made-up constants for the missing channels.
-    fn tail(&self, columns: &Columns<'_>, quads: usize) -> [[u8; 4]; 2] {
+    fn tail<const L: usize>(&self, columns: &Columns<'_, L>, quads: usize) -> [[u8; 4]; L] {
         let mut channels = [Channel::default(); QUAD];
         let rest = &self.channels[quads * QUAD..];
         channels[..rest.len()].copy_from_slice(rest);
-        let last = &self.weights[quads * layout::quad_len(self.k4, self.w_bits)..];
+        let last = &self.weights[quads * layout::quad_len(self.k, self.w_bits)..];
         let panel = Panel { weights: last, channels: &channels, ..*self };
-        let mut outputs = [[0; 4]; 2];
+        let mut outputs = [[0; 4]; L];
         let pixels = outputs.each_mut().map(|bytes| bytes.as_mut_ptr());
         // SAFETY: one quad of weights is left, four constants exist and either output has room for four bytes.
         unsafe { panel.quads(columns, 1, pixels) };
@@ -96,8 +96,8 @@ impl<'a> Panel<'a> {
     }
 
     /// # Safety
-    /// `count > 0` quads must exist in weights and channels, and room for their outputs at either pixel.
-    unsafe fn quads(&self, columns: &Columns<'_>, count: usize, pixels: [*mut u8; 2]) {
+    /// `count > 0` quads must exist in weights and channels, and room for their outputs at each pixel.
+    unsafe fn quads<const L: usize>(&self, columns: &Columns<'_, L>, count: usize, pixels: [*mut u8; L]) {
         #[cfg(target_arch = "arm")]
         // SAFETY: the caller's promise.
         unsafe {

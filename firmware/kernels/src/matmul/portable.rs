@@ -6,23 +6,33 @@ use crate::requant::requantize;
 
 /// # Safety
 /// As [`Panel::quads`].
-pub(super) unsafe fn quads(panel: &Panel<'_>, columns: &Columns<'_>, count: usize, pixels: [*mut u8; 2]) {
+pub(super) unsafe fn quads<const L: usize>(
+    panel: &Panel<'_>,
+    columns: &Columns<'_, L>,
+    count: usize,
+    pixels: [*mut u8; L],
+) {
     match panel.w_bits {
         // SAFETY: the caller's promise.
-        Bits::B8 => unsafe { quads_at::<8>(panel, columns, count, pixels) },
+        Bits::B8 => unsafe { quads_at::<8, L>(panel, columns, count, pixels) },
         // SAFETY: the caller's promise.
-        Bits::B4 => unsafe { quads_at::<4>(panel, columns, count, pixels) },
+        Bits::B4 => unsafe { quads_at::<4, L>(panel, columns, count, pixels) },
         // SAFETY: the caller's promise.
-        Bits::B2 => unsafe { quads_at::<2>(panel, columns, count, pixels) },
+        Bits::B2 => unsafe { quads_at::<2, L>(panel, columns, count, pixels) },
     }
 }
 
-unsafe fn quads_at<const W: u8>(panel: &Panel<'_>, columns: &Columns<'_>, count: usize, pixels: [*mut u8; 2]) {
+unsafe fn quads_at<const W: u8, const L: usize>(
+    panel: &Panel<'_>,
+    columns: &Columns<'_, L>,
+    count: usize,
+    pixels: [*mut u8; L],
+) {
     let out_bits = usize::from(panel.out_bits.get());
-    let quad_len = layout::quad_len(panel.k4, panel.w_bits);
+    let quad_len = layout::quad_len(panel.k, panel.w_bits);
     let quads = panel.weights.chunks_exact(quad_len).zip(panel.channels.chunks_exact(QUAD));
     for (quad, (weights, channels)) in quads.take(count).enumerate() {
-        let sums = accumulate::<W>(weights, &columns.words[..panel.k4], columns.sums);
+        let sums = accumulate::<W, L>(weights, &columns.words[..panel.k * L / 2], columns.sums);
         for (pixel, accs) in pixels.into_iter().zip(sums) {
             let mut word = 0u32;
             for (i, (acc, channel)) in accs.into_iter().zip(channels).enumerate() {
@@ -37,12 +47,12 @@ unsafe fn quads_at<const W: u8>(panel: &Panel<'_>, columns: &Columns<'_>, count:
     }
 }
 
-/// `sum(w * x)` of four channels for two pixels.
-fn accumulate<const W: u8>(weights: &[u8], words: &[u32], sums: [i32; 2]) -> [[i32; QUAD]; 2] {
-    let mut total = [[0i32; QUAD]; 2];
+/// `sum(w * x)` of four channels for each pixel.
+fn accumulate<const W: u8, const L: usize>(weights: &[u8], words: &[u32], sums: [i32; L]) -> [[i32; QUAD]; L] {
+    let mut total = [[0i32; QUAD]; L];
     let chunk_bytes = CHUNK * QUAD * usize::from(W) / 8;
-    for (weights, words) in weights.chunks(chunk_bytes).zip(words.chunks(CHUNK)) {
-        let chunk = accumulate_chunk::<W>(weights, words);
+    for (weights, words) in weights.chunks(chunk_bytes).zip(words.chunks(CHUNK * L / 2)) {
+        let chunk = accumulate_chunk::<W, L>(weights, words);
         for (total, chunk) in total.iter_mut().flatten().zip(chunk.iter().flatten()) {
             *total = total.wrapping_add(*chunk);
         }
@@ -66,15 +76,15 @@ fn is_offset<const W: u8>(c: usize) -> bool {
     }
 }
 
-fn accumulate_chunk<const W: u8>(weights: &[u8], words: &[u32]) -> [[i32; QUAD]; 2] {
-    let mut accs = [[0i32; QUAD]; 2];
+fn accumulate_chunk<const W: u8, const L: usize>(weights: &[u8], words: &[u32]) -> [[i32; QUAD]; L] {
+    let mut accs = [[0i32; QUAD]; L];
     let group_bytes = 2 * usize::from(W);
-    for (codes, x) in weights.chunks_exact(group_bytes).zip(words.chunks_exact(4)) {
+    for (codes, x) in weights.chunks_exact(group_bytes).zip(words.chunks_exact(2 * L)) {
         for step in 0..2 {
             for c in 0..QUAD {
                 let (first, second) = weights_of::<W>(codes, step, c);
-                for p in 0..2 {
-                    let pair = x[step * 2 + p];
+                for p in 0..L {
+                    let pair = x[step * L + p];
                     let products = first * (pair & 0xFFFF) as i32 + second * (pair >> 16) as i32;
                     accs[p][c] = accs[p][c].wrapping_add(products);
                 }
