@@ -76,6 +76,14 @@ pub fn run(options: &Options) -> Result<()> {
     build(&toolchain, boards)
 }
 
+/// Builds one board with the toolchain at hand.
+///
+/// # Errors
+/// As [`run`].
+pub fn build_for(board: Board) -> Result<()> {
+    build(&choose(None)?, &[board])
+}
+
 /// Builds every board with the toolchain at hand.
 ///
 /// # Errors
@@ -110,7 +118,7 @@ fn build_one(toolchain: &Toolchain, board: Board) -> Result<Sizes> {
     timed(&format!("runner {name}"), &format!("building with {}", toolchain.name()), || {
         let mut cargo = toolchain.cargo("build", &dir);
         cargo.args(["--quiet", "--release", "--locked", "--bin", &name, "--features", &name]);
-        cargo.env("BITRACK_REVISION", revision());
+        cargo.env("BITRACK_REVISION", revision()).args(["--config", &without_this_machines_paths()]);
         // One folder, whatever CARGO_TARGET_DIR says: we must find the result.
         cargo.args(["--target-dir", "target"]);
         shell::run(&mut cargo)
@@ -131,6 +139,17 @@ fn revision() -> String {
     let commit = git(&["log", "-1", "--format=%h"]);
     let dirty = if git(&["status", "--porcelain"]).trim().is_empty() { "" } else { "-dirty" };
     format!("{}{dirty}", commit.trim())
+}
+
+/// Compiler flags that cut this machine's folders from the paths that panics carry: they would cost flash, and make
+/// firmware of one source differ from host to host.
+fn without_this_machines_paths() -> String {
+    let cargo_home =
+        std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let folders = [Some(repo::root().join("firmware")), cargo_home.map(|home| home.join("registry/src"))];
+    let flag = |folder: &PathBuf| format!("'--remap-path-prefix={}/='", folder.display());
+    let flags: Vec<_> = folders.iter().flatten().map(flag).collect();
+    format!("target.{TARGET}.rustflags=[{}]", flags.join(", "))
 }
 
 /// Copies beside the final name and renames: a daemon reading at that moment sees the old file or the new one.

@@ -5,6 +5,7 @@
 //! Does not know what the programs do: it starts them as processes and links none of our crates, so that it
 //! compiles in seconds on a machine where nothing else builds yet.
 
+mod demo;
 mod elf;
 mod firmware;
 mod progress;
@@ -28,6 +29,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// See the mission work without a board: install, build, train, search on two emulated boards, show what was found.
+    Demo(demo::Options),
     /// Install what is missing on this host; a second run finds everything there and costs under a second.
     Setup(setup::Options),
     /// Build the runner for the boards it supports into `target/firmware`, and hold it to its size budget.
@@ -40,6 +43,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::Demo(options) => demo::run(&options),
         Task::Setup(options) => setup::run(&options),
         Task::Firmware(options) => firmware::run(&options),
         Task::Test(options) => suite::run(&options),
