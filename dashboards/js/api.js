@@ -39,9 +39,11 @@ export function listen(handlers) {
   let retryMs = RETRY_MIN_MS;
   let retryTimer = null;
   let lastHeard = Date.now();
+  let isGreeted = false;
 
   function open() {
     clearTimeout(retryTimer);
+    isGreeted = false;
     source = new EventSource("api/events");
     for (const name of EVENTS) source.addEventListener(name, (event) => heard(name, event));
     source.addEventListener("error", lost);
@@ -49,6 +51,7 @@ export function listen(handlers) {
 
   function heard(name, event) {
     lastHeard = Date.now();
+    isGreeted = true;
     retryMs = RETRY_MIN_MS;
     handlers.onEvent(name, JSON.parse(event.data));
   }
@@ -66,6 +69,8 @@ export function listen(handlers) {
     try {
       await get("rack", PROBE_TIMEOUT_MS);
       lastHeard = Date.now();
+      // A connection that never said hello is of no use, even if the daemon is well.
+      if (!isGreeted) lost();
     } catch {
       lost();
     }

@@ -123,18 +123,18 @@ async function readOnce(what, version, read) {
 }
 
 function readCampaigns() {
-  const askedAt = store.sequence;
-  return readOnce("campaigns", askedAt, async () => {
+  const { epoch, sequence } = store;
+  return readOnce("campaigns", epoch, async () => {
     const list = await api.campaigns();
-    return () => store.takeCampaigns(list, askedAt);
+    return () => store.takeCampaigns(list, epoch, sequence);
   });
 }
 
 function readCandidates({ name }) {
-  const askedAt = store.sequence;
-  return readOnce(`candidates of ${name}`, store.epoch, async () => {
+  const { epoch, sequence } = store;
+  return readOnce(`candidates of ${name}`, epoch, async () => {
     const list = await api.candidates(name);
-    return () => store.takeCandidates(name, list, askedAt);
+    return () => store.takeCandidates(name, list, epoch, sequence);
   });
 }
 

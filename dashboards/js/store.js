@@ -99,17 +99,20 @@ export class Store {
   }
 
   /**
-   * Takes a list that was asked for when the sequence was `askedAt`. An entry that an event has brought since then is newer than
-   * the list and stays; everything else becomes what the list says.
+   * Takes a list that was asked for in an epoch, when the sequence was `askedAt`. An entry that an event has brought since then is
+   * newer than the list and stays; everything else becomes what the list says. A list of an older epoch is dropped: events were
+   * missed since.
    */
-  takeCampaigns(list, askedAt) {
+  takeCampaigns(list, epoch, askedAt) {
+    if (epoch !== this.epoch) return;
     this.trouble = null;
     this.campaignsKnown = true;
     this.campaigns = this.merged(this.campaigns, list, (one) => one.name, (one) => `campaign ${one.name}`, askedAt);
   }
 
   /** As `takeCampaigns`, for the candidates of one campaign. */
-  takeCandidates(campaign, list, askedAt) {
+  takeCandidates(campaign, list, epoch, askedAt) {
+    if (epoch !== this.epoch) return;
     const merged = this.merged(this.candidatesOf(campaign), list, (one) => one.id, (one) => `candidate ${one.id}`, askedAt);
     this.trouble = null;
     this.complete.add(campaign);

@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 /// A campaign of eight candidates on two boards takes well under a minute on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn config(data: &std::path::Path) -> String {
-    let data = data.display();
-    format!(
-        r#"
+const BOARDS: &str = r#"
 [[board]]
 name = "v1"
 type = "mps2-an386"
@@ -22,7 +19,12 @@ virtual = true
 name = "v2"
 type = "mps2-an386"
 virtual = true
+"#;
 
+fn campaign(data: &std::path::Path) -> String {
+    let data = data.display();
+    format!(
+        r#"
 [campaign.kws]
 model = "{data}/kws/ds_cnn_float.tflite"
 data = "{data}/kws"
@@ -32,6 +34,27 @@ strategy = "random"
 limits = {{ flash = "75%", ram = "100%", latency = "150%" }}
 "#
     )
+}
+
+#[test]
+fn the_page_shows_the_rack_before_and_after_a_restart() {
+    let mut lab = Lab::start(BOARDS);
+    let browser = Browser::start(1280, 900);
+    browser.open(&lab.url());
+    for board in ["v1", "v2"] {
+        browser.wait_text(&format!("[data-board={board}]"), "ready");
+    }
+    let rack = lab.get("/api/rack");
+    let revision = rack["boards"][0]["identity"]["firmware_revision"].as_str().expect("a revision").to_owned();
+    assert!(browser.text("[data-board=v1]").contains(&revision[..8]));
+    assert!(browser.text("[data-board=v1]").contains("virtual"));
+    lab.kill_daemon();
+    browser.wait_text("#notice", "The daemon does not answer.");
+    assert!(browser.text("[data-board=v1]").contains("ready"), "what was known stays on show");
+    lab.start_daemon();
+    browser.wait_text("#link", "live");
+    browser.wait_text("[data-board=v2]", "ready");
+    assert_eq!(severe(&browser), Vec::<String>::new());
 }
 
 fn numbers(value: Value) -> Vec<u64> {
@@ -45,7 +68,7 @@ fn indices(candidates: &Value) -> Vec<u64> {
 #[test]
 fn the_page_follows_a_campaign_and_a_restart_of_the_daemon() {
     let Some(data) = shared_data("the_page_follows_a_campaign_and_a_restart_of_the_daemon") else { return };
-    let mut lab = Lab::start(&config(&data));
+    let mut lab = Lab::start(&(BOARDS.to_owned() + &campaign(&data)));
     let browser = Browser::start(1280, 900);
     browser.open(&lab.url());
     browser.wait_text("#link", "live");
