@@ -1,12 +1,14 @@
 //! Memory accesses of the probe, each to where it belongs.
 
-use super::Target;
+use super::{CoreState, Target};
 use crate::memory_map::{Region, region};
 use crate::probe::{Bus, BusFault};
 use crate::qemu::{Qemu, QemuLost};
 
 /// Collected writes are passed on at this size.
 const BUFFER_BYTES: usize = 64 << 10;
+/// What is read at once for a probe that reads on and on.
+const READ_AHEAD_BYTES: usize = 16 << 10;
 
 /// Consecutive writes to RAM, collected: a probe writes 468 bytes at a time, and each access costs
 /// QEMU the same however long it is.
@@ -23,6 +25,23 @@ impl WriteBuffer {
     }
 }
 
+/// Memory read ahead of a probe that reads 504 bytes at a time, for as long as nothing can change
+/// it: while the core is stopped and until the next write.
+#[derive(Default)]
+pub(super) struct ReadAhead {
+    address: u32,
+    data: Vec<u8>,
+    /// Where the probe's last read ended: one that goes on from there is worth reading ahead for.
+    last_end: u32,
+}
+
+impl ReadAhead {
+    fn get(&self, address: u32, len: usize) -> Option<Vec<u8>> {
+        let start = address.checked_sub(self.address)? as usize;
+        self.data.get(start..start.checked_add(len)?).map(<[u8]>::to_vec)
+    }
+}
+
 impl Bus for Target {
     fn read(&mut self, address: u64, len: usize) -> Result<Vec<u8>, BusFault> {
         let region = region(address, len).ok_or(BusFault)?;
@@ -31,7 +50,7 @@ impl Bus for Target {
         self.guarded(|target| {
             target.flush_writes()?;
             match region {
-                Region::Flash | Region::Ram => target.qemu()?.read_memory(address, len),
+                Region::Flash | Region::Ram => target.read_plain(address, len),
                 Region::Peripherals => read_device(target.qemu()?, address, len),
                 Region::PrivatePeripherals => target.read_private(address, len),
             }
@@ -41,6 +60,7 @@ impl Bus for Target {
     fn write(&mut self, address: u64, data: &[u8]) -> Result<(), BusFault> {
         let region = region(address, data.len()).ok_or(BusFault)?;
         let address = address as u32;
+        self.read_ahead = ReadAhead::default();
         self.guarded(|target| match region {
             Region::Ram => target.buffer_write(address, data),
             // Flash is written by commands to its controller, here by the algorithm on the core.
@@ -58,11 +78,28 @@ impl Bus for Target {
     }
 
     fn drive_reset_pin(&mut self, asserted: bool) {
+        self.read_ahead = ReadAhead::default();
         self.reset_line_changes(|line| line.pin = asserted);
     }
 }
 
 impl Target {
+    fn read_plain(&mut self, address: u32, len: usize) -> Result<Vec<u8>, QemuLost> {
+        let goes_on = self.read_ahead.last_end == address && self.state != CoreState::Running;
+        self.read_ahead.last_end = address.wrapping_add(len as u32);
+        if !goes_on {
+            return self.qemu()?.read_memory(address, len);
+        }
+        if let Some(data) = self.read_ahead.get(address, len) {
+            return Ok(data);
+        }
+        let is_plain = |len: &usize| region(u64::from(address), *len) == region(u64::from(address), 1);
+        let ahead = Some(READ_AHEAD_BYTES.max(len)).filter(is_plain).unwrap_or(len);
+        self.read_ahead.data = self.qemu()?.read_memory(address, ahead)?;
+        self.read_ahead.address = address;
+        Ok(self.read_ahead.data[..len].to_vec())
+    }
+
     fn buffer_write(&mut self, address: u32, data: &[u8]) -> Result<(), QemuLost> {
         if !self.writes.continues_at(address) {
             self.flush_writes()?;

@@ -26,7 +26,7 @@ use crate::qemu::{Qemu, QemuLost};
 use crate::serial::SerialHandle;
 use core_registers::RegisterCache;
 use debug_registers::DebugRegisters;
-use memory::WriteBuffer;
+use memory::{ReadAhead, WriteBuffer};
 use reset::ResetLine;
 
 /// What the core is doing.
@@ -56,6 +56,7 @@ pub(crate) struct Target {
     /// Breakpoints that QEMU holds.
     planted: BTreeSet<u32>,
     writes: WriteBuffer,
+    read_ahead: ReadAhead,
     reset_line: ResetLine,
 }
 
@@ -73,6 +74,7 @@ impl Target {
             registers: RegisterCache::default(),
             planted: BTreeSet::new(),
             writes: WriteBuffer::default(),
+            read_ahead: ReadAhead::default(),
             reset_line: ResetLine::default(),
         };
         target.start_qemu()?;
@@ -98,7 +100,7 @@ impl Target {
             // A dead QEMU has been replaced and the core's state tells of it.
             let _ = self.guarded(|target| {
                 target.note_guest_reset()?;
-                target.note_stop(std::time::Duration::ZERO)
+                target.note_news()
             });
         }
     }
@@ -122,6 +124,7 @@ impl Target {
             Error::Refused(format!("offset {offset:#x} is outside the flash of {FLASH_BYTES:#x} bytes"))
         })?;
         let flipped = [byte ^ mask];
+        self.read_ahead = ReadAhead::default();
         self.flash.store(offset, &flipped)?;
         // Should QEMU be lost here, its replacement gets the flipped byte from the copy.
         let _ = self.guarded(|target| target.qemu()?.write_memory(FLASH_START + offset, &flipped));
@@ -158,6 +161,7 @@ impl Target {
     /// vector; the core's state is the caller's to set.
     fn start_qemu(&mut self) -> Result<(), Error> {
         self.writes = WriteBuffer::default();
+        self.read_ahead = ReadAhead::default();
         self.registers = RegisterCache::default();
         self.planted.clear();
         let (mut qemu, uart) = Qemu::start(&self.options)?;

@@ -1,6 +1,7 @@
 //! Reset: requested by the debugger, by the guest, or by the reset line.
 
 use super::debug_registers::{VC_CORERESET, VECTOR_CATCH};
+use super::memory::ReadAhead;
 use super::{CoreState, Target};
 use crate::qemu::QemuLost;
 
@@ -29,6 +30,7 @@ impl Target {
         if self.reset_line.is_asserted() {
             return;
         }
+        self.read_ahead = ReadAhead::default();
         self.start_qemu_if_absent();
         // If this fails there is no QEMU, which has been logged; the next reset tries again.
         let _ = self.guarded(Self::try_reset);

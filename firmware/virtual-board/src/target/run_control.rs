@@ -35,9 +35,15 @@ impl Target {
 
     /// Looks whether a running core has stopped, waiting for at most `patience`.
     pub(super) fn note_stop(&mut self, patience: Duration) -> Result<(), QemuLost> {
-        // Asked in any state: this is also how a dead QEMU is noticed.
-        let patience = patience_in(self.state, patience);
-        if self.qemu()?.wait_for_stop(patience)? && self.state == CoreState::Running {
+        if self.state == CoreState::Running && self.qemu()?.wait_for_stop(patience)? {
+            self.judge_stop()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the gdbstub has to say in any state, which is also how a dead QEMU is noticed.
+    pub(super) fn note_news(&mut self) -> Result<(), QemuLost> {
+        if self.qemu()?.wait_for_stop(Duration::ZERO)? && self.state == CoreState::Running {
             self.judge_stop()?;
         }
         Ok(())
@@ -126,12 +132,17 @@ impl Target {
     /// Whether the core cannot execute its next instruction: then it is halted at a BKPT, or
     /// locked up. QEMU would not survive the latter.
     fn is_stuck(&mut self) -> Result<bool, QemuLost> {
-        if self.core_is_lost || self.will_lock_up()? {
+        if self.core_is_lost {
             self.state = CoreState::LockedUp;
             return Ok(true);
         }
         let pc = self.core_registers()?.pc();
-        let at_bkpt = self.debug.is_enabled() && self.instruction_at(pc)?.is_some_and(is_bkpt);
+        let instruction = self.instruction_at(pc)?;
+        if self.will_lock_up(instruction)? {
+            self.state = CoreState::LockedUp;
+            return Ok(true);
+        }
+        let at_bkpt = self.debug.is_enabled() && instruction.is_some_and(is_bkpt);
         if at_bkpt {
             self.enter_debug_state(BREAKPOINT);
         }
@@ -147,11 +158,6 @@ impl Target {
         self.registers.learn(registers.clone());
         Ok(registers)
     }
-}
-
-/// Only a running core is worth waiting for.
-fn patience_in(state: CoreState, patience: Duration) -> Duration {
-    if state == CoreState::Running { patience } else { Duration::ZERO }
 }
 
 /// Whether an instruction is BKPT.
