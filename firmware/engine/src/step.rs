@@ -85,6 +85,8 @@ fn conv_args<'a>(
     })
 }
 
+/// Out of line, as all of its like: an op's stack must not be every op's.
+#[inline(never)]
 fn run_add(plan: &Plan<'_>, addition: &Addition, arena: &mut [u8]) -> Result<(), KernelError> {
     // A tensor may be added to itself.
     let (input1, input2, output): (&[u8], &[u8], _) = if addition.input2 == plan.input {
@@ -113,6 +115,7 @@ fn run_add(plan: &Plan<'_>, addition: &Addition, arena: &mut [u8]) -> Result<(),
     })
 }
 
+#[inline(never)]
 fn run_reshape(plan: &Plan<'_>, reshaping: &Reshaping, arena: &mut [u8]) -> Result<(), KernelError> {
     if reshaping.in_place {
         return Ok(());

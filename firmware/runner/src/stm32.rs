@@ -1,11 +1,15 @@
 //! What the STM32 boards share: the UART behind ST-Link's virtual port, the cycle counter, the chip's number.
 //!
-//! The HAL sets clocks and pins up. Bytes go by the UART's registers, because the last words of a dying firmware must
-//! get out whatever state the HAL is in.
+//! The HAL sets clocks and pins up. The UART is driven by its registers, because the last words of a dying firmware must
+//! get out whatever state a driver is in.
 
 use bitrack_wire::Text;
 use cortex_m::peripheral::{DCB, DWT};
+use embassy_stm32::Peri;
+use embassy_stm32::gpio::{AfType, Flex, OutputType, Pin, Pull, Speed};
 use embassy_stm32::pac::usart::Usart;
+use embassy_stm32::pac::usart::regs::Brr;
+use embassy_stm32::rcc::{self, RccPeripheral};
 
 use crate::WideCounter;
 
@@ -17,6 +21,28 @@ pub const BAUD_RATE: u32 = 115_200;
 pub struct Uart(pub Usart);
 
 impl Uart {
+    /// Clocks the UART, gives it its pins, and starts it with 8 data bits and no parity. `divider` is the value of its
+    /// baud rate register. By registers, because the HAL's driver would cost kilobytes for what is done here.
+    pub fn start<T: RccPeripheral>(
+        self,
+        (tx, rx): (Peri<'static, impl Pin>, Peri<'static, impl Pin>),
+        alternate_function: u8,
+        divider: u32,
+    ) {
+        rcc::enable_and_reset::<T>();
+        let (mut tx, mut rx) = (Flex::new(tx), Flex::new(rx));
+        tx.set_as_af_unchecked(alternate_function, AfType::output(OutputType::PushPull, Speed::Medium));
+        rx.set_as_af_unchecked(alternate_function, AfType::input(Pull::Up));
+        // Dropping a pin would disconnect it.
+        core::mem::forget((tx, rx));
+        self.0.brr().write_value(Brr(divider));
+        self.0.cr1().write(|control| {
+            control.set_te(true);
+            control.set_re(true);
+            control.set_ue(true);
+        });
+    }
+
     /// The next byte that has arrived.
     pub fn read(self) -> Option<u8> {
         let state = self.0.isr().read();

@@ -6,10 +6,11 @@ use bitrack_runner::arm::{Firmware, slot_bytes};
 use bitrack_runner::board::Board;
 use bitrack_runner::stm32::{BAUD_RATE, CycleClock, Uart, chip_id};
 use bitrack_wire::{MAX_SLOTS, Slot, Text, TimerUnit};
+use embassy_stm32::pac;
+use embassy_stm32::peripherals::USART3;
 use embassy_stm32::rcc::{
     AHBPrescaler, APBPrescaler, HSIPrescaler, Pll, PllDiv, PllMul, PllPreDiv, PllSource, Sysclk, VoltageScale,
 };
-use embassy_stm32::{pac, usart};
 
 bitrack_runner::firmware!(NucleoH743zi);
 
@@ -18,6 +19,8 @@ struct NucleoH743zi {
 }
 
 const CLOCK_HZ: u32 = 400_000_000;
+/// USART3's clock is that of its bus, a quarter of the core's.
+const DIVIDER: u32 = CLOCK_HZ / 4 / BAUD_RATE;
 const SLOT_BYTES: u32 = 896 << 10;
 
 fn uart() -> Uart {
@@ -96,11 +99,7 @@ impl Firmware for NucleoH743zi {
         config.rcc.apb4_pre = APBPrescaler::DIV2;
         let chip = embassy_stm32::init(config);
         enable_caches();
-        let mut line = usart::Config::default();
-        line.baudrate = BAUD_RATE;
-        let port = usart::Uart::new_blocking(chip.USART3, chip.PD9, chip.PD8, line);
-        // Dropping it would switch it off again.
-        core::mem::forget(port.expect("the baud rate is within the UART's range at this clock"));
+        uart().start::<USART3>((chip.PD8, chip.PD9), 7, DIVIDER);
         Self { clock: CycleClock::default() }
     }
 

@@ -6,8 +6,9 @@ use bitrack_runner::arm::{Firmware, slot_bytes};
 use bitrack_runner::board::Board;
 use bitrack_runner::stm32::{BAUD_RATE, CycleClock, Uart, chip_id};
 use bitrack_wire::{MAX_SLOTS, Slot, Text, TimerUnit};
+use embassy_stm32::pac;
+use embassy_stm32::peripherals::LPUART1;
 use embassy_stm32::rcc::{Pll, PllMul, PllPreDiv, PllRDiv, PllSource, Sysclk};
-use embassy_stm32::{pac, usart};
 
 bitrack_runner::firmware!(NucleoL4r5zi);
 
@@ -16,6 +17,8 @@ struct NucleoL4r5zi {
 }
 
 const CLOCK_HZ: u32 = 120_000_000;
+/// An LPUART divides 256 times its clock.
+const DIVIDER: u32 = (256 * CLOCK_HZ as u64 / BAUD_RATE as u64) as u32;
 const SLOT_BYTES: u32 = 768 << 10;
 
 /// LPUART1's registers lie as a USART's do.
@@ -80,11 +83,7 @@ impl Firmware for NucleoL4r5zi {
         });
         config.rcc.sys = Sysclk::PLL1_R;
         let chip = embassy_stm32::init(config);
-        let mut line = usart::Config::default();
-        line.baudrate = BAUD_RATE;
-        let port = usart::Uart::new_blocking(chip.LPUART1, chip.PG8, chip.PG7, line);
-        // Dropping it would switch it off again.
-        core::mem::forget(port.expect("the baud rate is within the UART's range at this clock"));
+        uart().start::<LPUART1>((chip.PG7, chip.PG8), 8, DIVIDER);
         Self { clock: CycleClock::default() }
     }
 

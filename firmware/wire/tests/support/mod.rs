@@ -113,6 +113,7 @@ pub fn errors() -> Vec<BoardError> {
         Fault { kind: FaultKind::Panic, pc: 0, op: None },
         Fault { kind: FaultKind::StackOverflow, pc: 0x10, op: None },
         Fault { kind: FaultKind::Exception, pc: 0x10, op: None },
+        ForeignLayout { found: 1, known: 2 },
     ]
 }
 
