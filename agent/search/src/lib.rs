@@ -7,6 +7,8 @@
 //! [`agent`] knows HTTP. It does not define arithmetic either: accuracy comes from `bitrack-model`, which runs the
 //! same integer kernels as the boards.
 
+pub mod agent;
+pub mod candidate;
 pub mod check;
 pub mod data;
 pub mod env;

@@ -1,6 +1,10 @@
 //! The command line: arguments in, text out.
 
 mod check;
+mod image;
+mod import;
+mod run;
+mod source;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -18,7 +22,11 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   hil-agent train --data fashion-mnist --out .bitrack/fashion.bitrack
-      train the demonstration network (about three minutes; at once when it is there already)
+      train the demonstration network (two to five minutes; at once when it is there already)
+  hil-agent evaluate --model .bitrack/fashion.bitrack --data fashion-mnist --policy 4/8
+      accuracy on this host with 4-bit weights and 8-bit activations
+  hil-agent image --model ds_cnn.tflite --data kws --policy bits.json --out kws.img
+      one candidate's flash image, for `hil measure`
 
 Data are named `fashion-mnist` (Debian's package dataset-fashion-mnist), `npz:FILE`, `npz:TRAIN,TEST`, or a folder
 with train.npz and eval.npz. RUST_LOG=debug says more.";
@@ -26,6 +34,10 @@ with train.npz and eval.npz. RUST_LOG=debug says more.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Evaluate(image::EvaluateArgs),
+    Image(image::ImageArgs),
+    Import(import::Args),
+    Run(run::Args),
     Train(train::Args),
 }
 
@@ -36,9 +48,14 @@ impl Cli {
     /// Whatever went wrong, with its context, for a person to read.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Check(args) => check::run(&args),
-            Command::Train(args) => train::run(&args).map(|()| ExitCode::SUCCESS),
+            Command::Check(args) => return check::run(&args),
+            Command::Evaluate(args) => image::evaluate(&args)?,
+            Command::Image(args) => image::image(&args)?,
+            Command::Import(args) => import::run(&args)?,
+            Command::Run(args) => run::run(&args)?,
+            Command::Train(args) => train::run(&args)?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -1,6 +1,6 @@
 //! HAQ's hyper-parameters.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Episodes of HAQ's own searches; its schedules are stretched or compressed to other budgets.
 const HAQ_EPISODES: usize = 600;
@@ -8,7 +8,7 @@ const HAQ_EPISODES: usize = 600;
 const HAQ_WARM_UP: usize = 20;
 
 /// What a campaign may set under `agent.ddpg`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DdpgConfig {
     /// Episodes with random actions before the actor is asked.
@@ -55,7 +55,7 @@ impl Default for DdpgConfig {
 
 impl DdpgConfig {
     /// HAQ's values for a search of 600 episodes. For a shorter one, at most a quarter is warm-up, sigma decays as far over
-    /// the rest as HAQ's does over its, and there are as many updates in total.
+    /// the rest as HAQ's does over its, and each episode is learned from up to four times as often.
     pub fn for_budget(episodes: usize) -> Self {
         let haq = Self::default();
         let warm_up = HAQ_WARM_UP.min(episodes / 4);
@@ -64,7 +64,7 @@ impl DdpgConfig {
         Self {
             warm_up,
             sigma_decay: haq.sigma_decay.powf(stretch),
-            updates_per_step: (stretch.round() as usize).clamp(1, 10),
+            updates_per_step: (stretch.round() as usize).clamp(1, 4),
             ..haq
         }
     }

@@ -1,0 +1,198 @@
+//! What the daemon's API says and is told, as far as an agent needs it (`docs/api.md`).
+
+use crate::env::Limits;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Everything an agent begins with.
+#[derive(Debug, Clone, Deserialize)]
+pub struct AgentStart {
+    pub name: String,
+    pub model: String,
+    pub data: String,
+    pub strategy: String,
+    pub seed: u64,
+    pub budget: u32,
+    pub limits_asked: LimitsAsked,
+    pub limits: Option<Limits>,
+    pub board_types: Vec<BoardType>,
+    #[serde(default)]
+    pub options: Value,
+    pub episodes: Vec<Episode>,
+    pub checkpoint: Option<Value>,
+}
+
+/// Limits as configured; each may be relative to 8 bits everywhere.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct LimitsAsked {
+    pub flash: Option<LimitAsked>,
+    pub ram: Option<LimitAsked>,
+    pub latency: Option<LimitAsked>,
+}
+
+/// One limit: bytes, ticks, or percent.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitAsked {
+    Bytes(u64),
+    Ticks(u64),
+    Percent(f64),
+}
+
+/// A kind of board the campaign is measured on.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BoardType {
+    pub name: String,
+    pub slot_bytes: u64,
+    pub arena_bytes: u64,
+}
+
+/// One episode, as far as the agent looks at it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Episode {
+    pub candidate: CandidateRow,
+    pub client_key: String,
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    pub measurement: Option<Measurement>,
+    pub failure: Option<Failure>,
+}
+
+/// The episode's row.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CandidateRow {
+    pub index: u32,
+    pub label: Option<String>,
+    pub state: EpisodeState,
+    pub reason: Option<String>,
+    pub accuracy: Option<f64>,
+    pub ticks: Option<u64>,
+    pub flash_bytes: u64,
+    pub ram_bytes: u64,
+    pub reward: Option<f64>,
+    pub feasible: Option<bool>,
+}
+
+/// Where an episode stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpisodeState {
+    Proposed,
+    Measuring,
+    Measured,
+    Done,
+    Infeasible,
+    Failed,
+}
+
+/// An accepted measurement.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Measurement {
+    pub ticks: Option<Ticks>,
+}
+
+/// Counted runs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Ticks {
+    pub median: u64,
+}
+
+/// Why an episode has no measurement.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Failure {
+    pub message: String,
+}
+
+/// A candidate to be measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proposal {
+    pub index: u32,
+    pub client_key: String,
+    pub label: Option<String>,
+    pub strategy: String,
+    pub policy: Policy,
+    pub steps: Vec<Step>,
+    pub accuracy: Option<f64>,
+    pub accuracy_split: Option<&'static str>,
+    pub accuracy_samples: Option<usize>,
+    pub flash_bytes: u64,
+    pub ram_bytes: u64,
+    pub image_sha256: Option<String>,
+    pub infeasible: Option<String>,
+    pub wall: ProposalWall,
+}
+
+/// Where the time before the measurement went, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct ProposalWall {
+    pub propose_ms: f64,
+    pub accuracy_ms: f64,
+    pub image_ms: f64,
+}
+
+/// Bits of every op, in the image's order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Policy {
+    pub layers: Vec<PolicyLayer>,
+}
+
+/// Bits of one op.
+#[derive(Debug, Clone, Serialize)]
+pub struct PolicyLayer {
+    pub name: String,
+    pub kind: &'static str,
+    pub weight_bits: Option<u8>,
+    pub input_bits: u8,
+    pub output_bits: u8,
+    pub macs: Option<u64>,
+}
+
+/// One decision.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    pub tensor: String,
+    pub state: Vec<f64>,
+    pub raw_action: Option<f64>,
+    pub bits_asked: Option<u8>,
+    pub bits: u8,
+    pub reward: Option<f64>,
+}
+
+/// What an episode was worth.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reward {
+    pub reward: f64,
+    pub step_rewards: Option<Vec<f64>>,
+    pub wall: RewardWall,
+}
+
+/// Milliseconds spent learning.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RewardWall {
+    pub learn_ms: f64,
+}
+
+/// The rack, as far as counting boards goes.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Rack {
+    pub boards: Vec<Board>,
+}
+
+/// One board.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Board {
+    pub board_type: String,
+}
+
+/// The body of every refusal.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ErrorBody {
+    pub error: ErrorDetail,
+}
+
+/// What and why.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ErrorDetail {
+    pub kind: String,
+    pub message: String,
+}

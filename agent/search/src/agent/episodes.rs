@@ -1,0 +1,241 @@
+//! One episode from bits to a settled measurement; everything that may safely be done twice.
+
+use super::AgentError;
+use super::api::{AgentStart, Episode, EpisodeState, Policy, PolicyLayer, ProposalWall, Step};
+use super::client::Client;
+use super::options::Options;
+use crate::candidate::{Accuracy, Builder, Candidate, hex};
+use crate::env::{Footprint, Limits, Measured, Space};
+use crate::strategy::Proposal;
+use bitrack_model::Bits;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// A campaign with everything needed to run its episodes.
+#[derive(Debug)]
+pub struct Session {
+    pub client: Client,
+    pub start: AgentStart,
+    pub options: Options,
+    pub builder: Builder,
+    pub space: Space,
+    /// The episodes that were there when this agent started.
+    history: HashMap<u32, Episode>,
+}
+
+/// What is asked of one episode.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub index: u32,
+    pub label: Option<&'a str>,
+    pub strategy: &'a str,
+    pub bits: &'a [Bits],
+    /// The strategy's decisions; a baseline has none.
+    pub proposal: Option<&'a Proposal>,
+    pub propose_ms: f64,
+}
+
+/// How an episode ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// With an accepted measurement.
+    Measured(Measured),
+    /// The candidate itself cannot run.
+    Infeasible(String),
+    /// Boards or rig failed; nothing was learned about the candidate.
+    Failed(String),
+}
+
+impl Session {
+    /// Joins a campaign's parts.
+    pub fn new(client: Client, mut start: AgentStart, options: Options, builder: Builder) -> Self {
+        let episodes = std::mem::take(&mut start.episodes);
+        let history = episodes.into_iter().map(|episode| (episode.candidate.index, episode)).collect();
+        Self { space: builder.space(), client, start, options, builder, history }
+    }
+
+    /// An episode that was there when this agent started.
+    pub fn past(&self, index: u32) -> Option<&Episode> {
+        self.history.get(&index)
+    }
+
+    /// The bits of an episode in the database.
+    ///
+    /// # Errors
+    /// [`AgentError::History`] when its steps are not this model's.
+    pub fn bits_of(&self, episode: &Episode) -> Result<Vec<Bits>, AgentError> {
+        let wrong = |reason| AgentError::History { index: episode.candidate.index, reason };
+        let names = episode.steps.iter().map(|step| step.tensor.as_str());
+        if !names.eq(self.space.slots().iter().map(|slot| slot.name.as_str())) {
+            return Err(wrong("its tensors are not those of this model".into()));
+        }
+        episode.steps.iter().map(|step| Bits::try_from(step.bits)).collect::<Result<_, _>>().map_err(wrong)
+    }
+
+    /// Builds, judges, uploads and proposes a candidate and asks for its measurement; what history holds is not done
+    /// again.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn submit(&self, request: &Request) -> Result<Episode, AgentError> {
+        let key = client_key(request);
+        if let Some(past) = self.past(request.index) {
+            if past.client_key != key {
+                tracing::warn!(
+                    episode = request.index,
+                    "the database holds another candidate here; going on with that one"
+                );
+            }
+            return self.measured_at_last(past.clone());
+        }
+        let policy = self.space.policy(request.bits);
+        let candidate = self.builder.build(&policy)?;
+        let accuracy = self.builder.validate(&candidate.image, self.options.validation_samples)?;
+        let too_large = self.too_large(&candidate);
+        if too_large.is_none() {
+            self.client.put_image(&candidate.sha256, &candidate.image)?;
+        }
+        let body = self.body(request, key, &candidate, accuracy, too_large)?;
+        self.measured_at_last(self.client.propose(&body)?)
+    }
+
+    fn measured_at_last(&self, episode: Episode) -> Result<Episode, AgentError> {
+        match episode.candidate.state {
+            EpisodeState::Proposed => self.client.measure(episode.candidate.index),
+            _ => Ok(episode),
+        }
+    }
+
+    /// Why no board can hold the candidate, whatever the campaign's limits say.
+    fn too_large(&self, candidate: &Candidate) -> Option<String> {
+        let image = candidate.image.len() as u64;
+        self.start.board_types.iter().find_map(|board| match () {
+            () if image > board.slot_bytes => {
+                Some(format!("the image has {image} bytes, a slot of {} holds {}", board.name, board.slot_bytes))
+            }
+            () if candidate.ram_bytes > board.arena_bytes => {
+                let (ram, arena) = (candidate.ram_bytes, board.arena_bytes);
+                Some(format!("needs {ram} bytes of RAM, {} has {arena}", board.name))
+            }
+            () => None,
+        })
+    }
+
+    fn body(
+        &self,
+        request: &Request,
+        client_key: String,
+        candidate: &Candidate,
+        accuracy: Accuracy,
+        infeasible: Option<String>,
+    ) -> Result<super::api::Proposal, AgentError> {
+        let layer = |op: crate::candidate::OpBits| PolicyLayer {
+            name: op.name,
+            kind: op.kind,
+            weight_bits: op.weight_bits,
+            input_bits: op.input_bits,
+            output_bits: op.output_bits,
+            macs: op.macs,
+        };
+        let ops = self.builder.ops(&self.space.policy(request.bits))?;
+        let wall =
+            ProposalWall { propose_ms: request.propose_ms, accuracy_ms: accuracy.ms, image_ms: candidate.image_ms };
+        Ok(super::api::Proposal {
+            index: request.index,
+            client_key,
+            label: request.label.map(Into::into),
+            strategy: request.strategy.into(),
+            policy: Policy { layers: ops.into_iter().map(layer).collect() },
+            steps: steps(&self.space, request),
+            accuracy: Some(accuracy.top1),
+            accuracy_split: Some("validation"),
+            accuracy_samples: Some(accuracy.samples),
+            flash_bytes: candidate.flash_bytes,
+            ram_bytes: candidate.ram_bytes,
+            image_sha256: infeasible.is_none().then(|| candidate.sha256.clone()),
+            infeasible,
+            wall,
+        })
+    }
+
+    /// Waits until an episode is settled, and asks for its measurement again if it got lost.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn settle(&self, index: u32) -> Result<(Episode, Settled), AgentError> {
+        let mut episode = match self.past(index) {
+            Some(past) => past.clone(),
+            None => self.client.wait(index)?,
+        };
+        loop {
+            match self.settled(&episode) {
+                Some(settled) => return Ok((episode, settled)),
+                None if episode.candidate.state == EpisodeState::Proposed => episode = self.client.measure(index)?,
+                None => episode = self.client.wait(index)?,
+            }
+        }
+    }
+
+    fn settled(&self, episode: &Episode) -> Option<Settled> {
+        let row = &episode.candidate;
+        let failure = episode.failure.as_ref().map(|failure| failure.message.clone());
+        let reason = || row.reason.clone().or(failure).unwrap_or_else(|| "no reason was given".into());
+        let ticks = row.ticks.or_else(|| Some(episode.measurement.as_ref()?.ticks.as_ref()?.median));
+        match row.state {
+            EpisodeState::Proposed | EpisodeState::Measuring => None,
+            EpisodeState::Measured | EpisodeState::Done => {
+                Some(Settled::Measured(Measured { accuracy: self.exact(row.accuracy.unwrap_or(0.0)), ticks }))
+            }
+            EpisodeState::Infeasible => Some(Settled::Infeasible(reason())),
+            EpisodeState::Failed => Some(Settled::Failed(reason())),
+        }
+    }
+
+    /// An accuracy as the fraction of samples it was: JSON may have changed its last bit, and a resumed agent must learn
+    /// from exactly the same numbers.
+    pub fn exact(&self, accuracy: f64) -> f64 {
+        let samples = self.options.validation_samples.min(self.builder.splits().validation.0.len()) as f64;
+        (accuracy * samples).round() / samples
+    }
+
+    /// The limits a search projects onto. `eight_bits` is any candidate of this model: all have equal test vectors.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn search_limits(&self, limits: &Limits) -> Result<Limits, AgentError> {
+        let bits = self.space.uniform(Bits::Two, Bits::Two);
+        let candidate = self.builder.build(&self.space.policy(&bits))?;
+        let vectors = candidate.image.len() as u64 - candidate.flash_bytes;
+        Ok(super::limits::with_boards(limits, &self.start.board_types, vectors))
+    }
+
+    /// The footprint of bits, by arithmetic.
+    pub fn footprint(&self, bits: &[Bits]) -> Footprint {
+        use crate::env::Costs;
+        self.builder.costs().footprint(bits)
+    }
+}
+
+fn steps(space: &Space, request: &Request) -> Vec<Step> {
+    let step = |(index, slot): (usize, &crate::env::Slot)| Step {
+        tensor: slot.name.clone(),
+        state: request.proposal.map_or_else(Vec::new, |p| p.states[index].iter().map(|&x| x.into()).collect()),
+        raw_action: request.proposal.map(|p| p.actions[index]),
+        bits_asked: request.proposal.map(|p| p.asked[index].get()),
+        bits: request.bits[index].get(),
+        reward: None,
+    };
+    space.slots().iter().enumerate().map(step).collect()
+}
+
+/// Equal for equal proposals, so that sending one twice is harmless.
+fn client_key(request: &Request) -> String {
+    let mut hash = Sha256::new();
+    hash.update(request.index.to_le_bytes());
+    hash.update(request.strategy);
+    hash.update(request.bits.iter().map(|bits| bits.get()).collect::<Vec<u8>>());
+    for action in request.proposal.iter().flat_map(|proposal| &proposal.actions) {
+        hash.update(action.to_le_bytes());
+    }
+    hex(&hash.finalize()[..12])
+}

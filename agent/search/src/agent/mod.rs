@@ -1,0 +1,83 @@
+//! The agent process: drives one campaign through the daemon's API, from wherever it stands to its end.
+
+mod api;
+mod client;
+mod episodes;
+mod limits;
+mod options;
+mod queue;
+mod run;
+mod search;
+
+pub use client::Client;
+pub use run::run;
+
+use crate::candidate::CandidateError;
+use crate::env::InfeasibleLimits;
+use crate::strategy::StrategyError;
+
+/// What ends an agent before its campaign is done.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The daemon could not be reached for a while, or answered something that is no answer.
+    #[error("no answer from the daemon to {request}: {reason}")]
+    Daemon {
+        /// Method and path.
+        request: String,
+        /// Why.
+        reason: String,
+    },
+    /// The daemon refused a request.
+    #[error("the daemon refuses {request}: {message} ({kind})")]
+    Refused {
+        /// Method and path.
+        request: String,
+        /// HTTP status.
+        status: u16,
+        /// The API's kind of error.
+        kind: String,
+        /// The daemon's reason.
+        message: String,
+    },
+    /// The campaign's `agent` table.
+    #[error("[campaign.{campaign}.agent]: {reason}")]
+    Options {
+        /// The campaign's name.
+        campaign: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Model, data, quantization or evaluation.
+    #[error(transparent)]
+    Candidate(#[from] CandidateError),
+    /// Limits that nothing can meet.
+    #[error(transparent)]
+    Infeasible(#[from] InfeasibleLimits),
+    /// The strategy.
+    #[error(transparent)]
+    Strategy(#[from] StrategyError),
+    /// A latency limit in percent of a network that could not be measured.
+    #[error(
+        "the latency limit is relative to 8 bits everywhere, but that could not be measured: {reason}; give the limit in ticks"
+    )]
+    NoReference {
+        /// Why it has no latency.
+        reason: String,
+    },
+    /// The rack measures nothing any more.
+    #[error("{count} episodes in a row failed on the boards or the rig, the last because: {reason}")]
+    Rig {
+        /// Failures in a row.
+        count: usize,
+        /// The last one's reason.
+        reason: String,
+    },
+    /// History or checkpoint contradict the campaign.
+    #[error("episode {index} of the database cannot be continued from: {reason}")]
+    History {
+        /// Its index.
+        index: u32,
+        /// Why.
+        reason: String,
+    },
+}

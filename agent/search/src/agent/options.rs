@@ -1,0 +1,111 @@
+//! What a campaign may set under `[campaign.NAME.agent]`.
+
+use super::AgentError;
+use super::api::AgentStart;
+use crate::candidate::Preparation;
+use crate::strategy::ddpg::DdpgConfig;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The agent's options, validated.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Validation samples per candidate.
+    pub validation_samples: usize,
+    /// Candidates in flight at once; by default as many as there are boards.
+    pub in_flight: Option<usize>,
+    /// Episodes between two checkpoints.
+    pub checkpoint_every: usize,
+    /// How the model is prepared.
+    pub preparation: Preparation,
+    /// DDPG's hyper-parameters.
+    pub ddpg: DdpgConfig,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Raw {
+    validation_samples: usize,
+    in_flight: Option<usize>,
+    checkpoint_every: usize,
+    preparation: Preparation,
+    ddpg: Map<String, Value>,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        let preparation = Preparation::default();
+        Self { validation_samples: 1000, in_flight: None, checkpoint_every: 5, preparation, ddpg: Map::new() }
+    }
+}
+
+impl Options {
+    /// The campaign's options; what is left out has a default, what is not known is refused.
+    ///
+    /// # Errors
+    /// [`AgentError::Options`] names the key.
+    pub fn of(start: &AgentStart) -> Result<Self, AgentError> {
+        let wrong = |reason: String| AgentError::Options { campaign: start.name.clone(), reason };
+        let given = match &start.options {
+            Value::Null => Value::Object(Map::new()),
+            other => other.clone(),
+        };
+        let raw: Raw = serde_json::from_value(given).map_err(|error| wrong(error.to_string()))?;
+        if raw.validation_samples == 0 || raw.checkpoint_every == 0 || raw.in_flight == Some(0) {
+            return Err(wrong("validation-samples, in-flight and checkpoint-every must be at least 1".into()));
+        }
+        Ok(Self {
+            ddpg: ddpg(raw.ddpg, start.budget as usize).map_err(|error| wrong(format!("ddpg: {error}")))?,
+            validation_samples: raw.validation_samples,
+            in_flight: raw.in_flight,
+            checkpoint_every: raw.checkpoint_every,
+            preparation: raw.preparation,
+        })
+    }
+}
+
+/// Given values over those that suit the budget.
+fn ddpg(given: Map<String, Value>, budget: usize) -> Result<DdpgConfig, serde_json::Error> {
+    let mut values = serde_json::to_value(DdpgConfig::for_budget(budget))?;
+    if let Value::Object(values) = &mut values {
+        values.extend(given.into_iter().map(|(key, value)| (key.replace('-', "_"), value)));
+    }
+    serde_json::from_value(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn options(options: Value) -> Result<Options, AgentError> {
+        let start = json!({
+            "id": 1, "name": "demo", "model": "m", "data": "d", "strategy": "ddpg", "seed": 1, "budget": 60,
+            "limits_asked": {"flash": {"percent": 60.0}, "ram": null, "latency": null}, "limits": null,
+            "board_types": [], "options": options, "episodes": [], "checkpoint": null
+        });
+        Options::of(&serde_json::from_value(start).expect("an answer of the API"))
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let options = options(Value::Null).expect("valid");
+        assert_eq!((options.validation_samples, options.in_flight), (1000, None));
+        assert_eq!(options.ddpg, DdpgConfig::for_budget(60));
+    }
+
+    #[test]
+    fn given_values_win_and_the_rest_suits_the_budget() {
+        let options = options(json!({"validation-samples": 7, "ddpg": {"warm-up": 3}})).expect("valid");
+        assert_eq!(options.validation_samples, 7);
+        assert_eq!(options.ddpg, DdpgConfig { warm_up: 3, ..DdpgConfig::for_budget(60) });
+    }
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let error = options(json!({"validation-sample": 7})).expect_err("unknown").to_string();
+        assert!(error.starts_with("[campaign.demo.agent]: unknown field `validation-sample`"), "{error}");
+        let error = options(json!({"ddpg": {"gamma": 1}})).expect_err("unknown").to_string();
+        assert!(error.contains("unknown field `gamma`"), "{error}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Proposals that wait for their outcome, and how they survive a restart.
+
+use super::AgentError;
+use crate::env::{Environment, bits_of_action};
+use crate::strategy::{Blob, Proposal, Strategy, StrategyError};
+use bitrack_model::Bits;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// A proposal whose outcome the strategy has not seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// Its episode; `None` when the same bits were measured before and need no episode.
+    pub index: Option<u32>,
+    pub proposal: Proposal,
+    /// The bits that run.
+    pub bits: Vec<Bits>,
+}
+
+/// Where a search stands, apart from its strategy.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// In the order of proposal, which is the order of observation.
+    pub pending: VecDeque<Pending>,
+    pub next_index: u32,
+    /// Observed episodes with a measurement.
+    pub measured: u32,
+    /// Proposals in a row that were known.
+    pub repeats: usize,
+    /// Nothing more is proposed.
+    pub exhausted: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    model: Vec<String>,
+    next_index: u32,
+    measured: u32,
+    repeats: usize,
+    exhausted: bool,
+    pending: Vec<SavedPending>,
+    /// The strategy's own header.
+    strategy: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedPending {
+    index: Option<u32>,
+    /// As bits of f64 numbers: JSON would round them.
+    actions: Vec<u64>,
+    bits: Vec<Bits>,
+}
+
+impl Progress {
+    /// A search that has not begun; its first episode is `next_index`.
+    pub fn new(next_index: u32) -> Self {
+        Self { next_index, ..Self::default() }
+    }
+
+    /// Episodes among the pending.
+    pub fn in_flight(&self) -> u32 {
+        self.pending.iter().filter(|pending| pending.index.is_some()).count() as u32
+    }
+
+    /// Search and strategy in one checkpoint.
+    ///
+    /// # Errors
+    /// See [`Strategy::save`].
+    pub fn save(&self, env: &Environment, strategy: &dyn Strategy) -> Result<Vec<u8>, AgentError> {
+        let blob = strategy.save()?;
+        let pending = |p: &Pending| SavedPending {
+            index: p.index,
+            actions: p.proposal.actions.iter().map(|action| action.to_bits()).collect(),
+            bits: p.bits.clone(),
+        };
+        let saved = Saved {
+            model: tensors(env),
+            next_index: self.next_index,
+            measured: self.measured,
+            repeats: self.repeats,
+            exhausted: self.exhausted,
+            pending: self.pending.iter().map(pending).collect(),
+            strategy: blob.header,
+        };
+        let mut all = Blob::new(strategy.name(), &saved, &[]);
+        all.floats = blob.floats;
+        Ok(all.to_bytes())
+    }
+
+    /// Continues from a checkpoint.
+    ///
+    /// # Errors
+    /// [`StrategyError::Checkpoint`] when it is damaged, another strategy's or another model's.
+    pub fn load(bytes: &[u8], env: &Environment, strategy: &mut dyn Strategy) -> Result<Self, AgentError> {
+        let all = Blob::from_bytes(bytes)?;
+        let saved: Saved = all.header(strategy.name())?;
+        if saved.model != tensors(env) {
+            let reason = "it belongs to another model: the tensors differ".into();
+            return Err(StrategyError::Checkpoint { reason }.into());
+        }
+        strategy.load(&Blob { strategy: all.strategy, header: saved.strategy, floats: all.floats })?;
+        let pending = |p: SavedPending| Pending {
+            index: p.index,
+            proposal: proposal(env, p.actions.into_iter().map(f64::from_bits).collect()),
+            bits: p.bits,
+        };
+        Ok(Self {
+            pending: saved.pending.into_iter().map(pending).collect(),
+            next_index: saved.next_index,
+            measured: saved.measured,
+            repeats: saved.repeats,
+            exhausted: saved.exhausted,
+        })
+    }
+}
+
+/// The proposal with these actions: states and bits follow from them.
+pub fn proposal(env: &Environment, actions: Vec<f64>) -> Proposal {
+    let asked: Vec<Bits> = actions.iter().map(|&action| bits_of_action(action)).collect();
+    Proposal { states: env.states.episode(&asked), asked, actions }
+}
+
+fn tensors(env: &Environment) -> Vec<String> {
+    env.space.slots().iter().map(|slot| format!("{} {}", slot.name, slot.elements)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::toy;
+    use crate::strategy::Random;
+
+    #[test]
+    fn a_search_continues_with_the_same_pending_proposals() {
+        let env = toy::environment(None, None);
+        let mut strategy = Random::new(1);
+        let mut progress = Progress::new(4);
+        for index in [Some(4), None, Some(5)] {
+            let proposal = strategy.propose(&env).expect("proposes").expect("endless");
+            progress.pending.push_back(Pending { index, bits: env.project(&proposal.asked), proposal });
+        }
+        let bytes = progress.save(&env, &strategy).expect("saves");
+        let mut other = Random::new(2);
+        let restored = Progress::load(&bytes, &env, &mut other).expect("loads");
+        assert_eq!(restored.pending, progress.pending);
+        assert_eq!(restored.in_flight(), 2);
+        assert_eq!(other.propose(&env).expect("proposes"), strategy.propose(&env).expect("proposes"));
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_strategy_is_refused() {
+        let env = toy::environment(None, None);
+        let bytes = Progress::new(0).save(&env, &Random::new(1)).expect("saves");
+        let error = Progress::load(&bytes, &env, &mut crate::strategy::Uniform::default()).expect_err("another");
+        assert_eq!(error.to_string(), "the checkpoint cannot be used: strategy `random` wrote it, this is `uniform`");
+    }
+}

@@ -1,0 +1,117 @@
+//! A campaign from its start, or from wherever it stands, to its end.
+
+use super::AgentError;
+use super::client::Client;
+use super::episodes::{Request, Session, Settled};
+use super::limits::resolve;
+use super::options::Options;
+use super::search::{Search, best};
+use crate::candidate::Source;
+use crate::env::{Environment, Limits, Measured};
+use crate::strategy::{build, rule_based_bits};
+use bitrack_model::Bits;
+use std::path::Path;
+
+/// The uniform baselines, widest first: their episodes are the first of every campaign.
+const UNIFORM: [(Bits, &str); 3] =
+    [(Bits::Eight, "uniform 8/8"), (Bits::Four, "uniform 4/4"), (Bits::Two, "uniform 2/2")];
+/// The episode after them: the rule-based baseline, which needs to know the limits.
+const RULE_BASED: u32 = UNIFORM.len() as u32;
+
+/// Runs the campaign to its end.
+///
+/// # Errors
+/// See [`AgentError`]; what was measured is kept, and a later call goes on from there.
+pub fn run(client: Client) -> Result<(), AgentError> {
+    let start = client.start()?;
+    let options = Options::of(&start)?;
+    // A wrong name is told before anything is loaded.
+    let mut strategy = build(&start.strategy, start.seed, &options.ddpg)?;
+    tracing::info!(campaign = start.name, model = start.model, data = start.data, "preparing model and data");
+    let builder = Source::load(Path::new(&start.model), &start.data)?.prepare(&options.preparation)?;
+    let session = Session::new(client, start, options, builder);
+    let limits = uniform_baselines(&session)?;
+    let reference = reference(&session)?;
+    let search_limits = session.search_limits(&limits)?;
+    let env = Environment::new(session.space.clone(), Box::new(session.builder.costs()), search_limits)?;
+    rule_based_baseline(&session, &env)?;
+    let mut search = Search::new(&session, &env, strategy.as_mut(), reference, RULE_BASED + 1)?;
+    reward_baselines(&session, &mut search)?;
+    let reason = search.run()?;
+    let reason = format!("{reason}; {}", report(&session)?);
+    tracing::info!("{reason}");
+    session.client.finish(&reason)
+}
+
+/// Measures the uniform baselines and settles the limits.
+fn uniform_baselines(session: &Session) -> Result<Limits, AgentError> {
+    for (index, (bits, label)) in UNIFORM.into_iter().enumerate() {
+        let bits = session.space.uniform(bits, bits);
+        submit_baseline(session, index as u32, label, "uniform", &bits)?;
+    }
+    if let Some(limits) = session.start.limits {
+        return Ok(limits);
+    }
+    let eight = session.footprint(&session.space.uniform(Bits::Eight, Bits::Eight));
+    let ticks = match session.settle(0)?.1 {
+        Settled::Measured(Measured { ticks: Some(ticks), .. }) => Ok(ticks),
+        Settled::Measured(_) => Err("the measurement holds no ticks".into()),
+        Settled::Infeasible(reason) | Settled::Failed(reason) => Err(reason),
+    };
+    let limits = resolve(&session.start.limits_asked, eight, ticks)?;
+    session.client.put_limits(&limits)?;
+    Ok(limits)
+}
+
+fn submit_baseline(
+    session: &Session,
+    index: u32,
+    label: &str,
+    strategy: &str,
+    bits: &[Bits],
+) -> Result<(), AgentError> {
+    let request = Request { index, label: Some(label), strategy, bits, proposal: None, propose_ms: 0.0 };
+    session.submit(&request).map(drop)
+}
+
+fn rule_based_baseline(session: &Session, env: &Environment) -> Result<(), AgentError> {
+    let bits = rule_based_bits(env)?;
+    submit_baseline(session, RULE_BASED, "rule-based", "rule-based", &bits)
+}
+
+/// Validation accuracy of 8 bits everywhere, which rewards are relative to. Known as soon as it is proposed.
+fn reference(session: &Session) -> Result<f64, AgentError> {
+    let accuracy = session.settle(0)?.0.candidate.accuracy;
+    let missing = || AgentError::History { index: 0, reason: "it has no accuracy".into() };
+    Ok(session.exact(accuracy.ok_or_else(missing)?))
+}
+
+fn reward_baselines(session: &Session, search: &mut Search) -> Result<(), AgentError> {
+    for index in 0..=RULE_BASED {
+        let (episode, settled) = session.settle(index)?;
+        let bits = session.bits_of(&episode)?;
+        search.reward(index, &bits, &settled, 0.0)?;
+    }
+    Ok(())
+}
+
+/// The result, judged on the test split this once.
+fn report(session: &Session) -> Result<String, AgentError> {
+    let episodes = session.client.start()?.episodes;
+    let Some(best) = best(&episodes) else {
+        return Ok("no candidate met all limits".into());
+    };
+    let bits = session.bits_of(best)?;
+    let candidate = session.builder.build(&session.space.policy(&bits))?;
+    let test = session.builder.test(&candidate.image)?;
+    let row = &best.candidate;
+    Ok(format!(
+        "best: episode {}{}, test top-1 {:.2} % ({} samples), {} bytes of flash, {} of RAM",
+        row.index,
+        row.label.as_ref().map_or_else(String::new, |label| format!(" ({label})")),
+        test.top1 * 100.0,
+        test.samples,
+        row.flash_bytes,
+        row.ram_bytes
+    ))
+}

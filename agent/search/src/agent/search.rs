@@ -1,0 +1,246 @@
+//! The search itself: propose, wait, reward, learn; in an order that a resumed agent repeats exactly.
+
+use super::AgentError;
+use super::api::{Episode, EpisodeState, Reward, RewardWall};
+use super::episodes::{Request, Session, Settled};
+use super::queue::{Pending, Progress, proposal};
+use crate::env::{Environment, Measured, action_of_bits, reward};
+use crate::strategy::{Outcome, Strategy};
+use bitrack_model::Bits;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Failed episodes in a row after which the rack is given up.
+const MAX_FAILURES: usize = 10;
+/// Known proposals in a row after which the strategy has nothing new to say.
+const MAX_REPEATS: usize = 200;
+
+/// A strategy at work on a campaign.
+///
+/// Up to as many candidates as there are boards are in flight, and outcomes are observed in the order of the proposals:
+/// so the sequence of proposals and observations does not depend on which board is faster.
+pub struct Search<'a> {
+    session: &'a Session,
+    env: &'a Environment,
+    strategy: &'a mut dyn Strategy,
+    /// Validation accuracy of 8 bits everywhere.
+    reference: f64,
+    window: usize,
+    progress: Progress,
+    /// Rewards of bits that the strategy may know.
+    known: HashMap<Vec<Bits>, f64>,
+    failures: usize,
+    since_checkpoint: usize,
+}
+
+impl<'a> Search<'a> {
+    /// A search that goes on where the last checkpoint was, or begins with episode `first`.
+    ///
+    /// # Errors
+    /// A checkpoint of another model or strategy.
+    pub fn new(
+        session: &'a Session,
+        env: &'a Environment,
+        strategy: &'a mut dyn Strategy,
+        reference: f64,
+        first: u32,
+    ) -> Result<Self, AgentError> {
+        let progress = match session.start.checkpoint {
+            Some(_) => Progress::load(&session.client.checkpoint()?, env, strategy)?,
+            None => Progress::new(first),
+        };
+        let window = match session.options.in_flight {
+            Some(window) => window,
+            None => boards(session)?,
+        };
+        let known = HashMap::new();
+        let mut search =
+            Self { session, env, strategy, reference, window, progress, known, failures: 0, since_checkpoint: 0 };
+        search.remember(first)?;
+        Ok(search)
+    }
+
+    /// What the strategy had observed at the checkpoint.
+    fn remember(&mut self, first: u32) -> Result<(), AgentError> {
+        for index in first..self.progress.next_index {
+            if self.progress.pending.iter().any(|pending| pending.index == Some(index)) {
+                continue;
+            }
+            let (episode, settled) = self.session.settle(index)?;
+            if let Some(reward) = self.value(&settled) {
+                self.known.insert(self.session.bits_of(&episode)?, reward);
+            }
+        }
+        Ok(())
+    }
+
+    /// Until the budget is spent or the strategy has nothing left; says which.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn run(mut self) -> Result<String, AgentError> {
+        loop {
+            while self.may_propose() {
+                self.propose()?;
+            }
+            let Some(pending) = self.progress.pending.pop_front() else { break };
+            self.observe(pending)?;
+            self.checkpoint()?;
+        }
+        let measured = self.progress.measured;
+        Ok(match measured >= self.session.start.budget {
+            true => format!("budget reached: {measured} candidates measured"),
+            false => format!("{measured} candidates measured; `{}` has nothing new to propose", self.strategy.name()),
+        })
+    }
+
+    fn may_propose(&self) -> bool {
+        let progress = &self.progress;
+        let spent = progress.measured + progress.in_flight();
+        !progress.exhausted && progress.pending.len() < self.window && spent < self.session.start.budget
+    }
+
+    fn propose(&mut self) -> Result<(), AgentError> {
+        let start = Instant::now();
+        let Some(proposal) = self.strategy.propose(self.env)? else {
+            self.progress.exhausted = true;
+            return Ok(());
+        };
+        proposal.check(self.strategy.name(), self.env)?;
+        let bits = self.env.project(&proposal.asked);
+        let repeats = |pending: &Pending| pending.bits == bits;
+        if self.known.contains_key(&bits) || self.progress.pending.iter().any(repeats) {
+            self.progress.repeats += 1;
+            self.progress.exhausted = self.progress.repeats >= MAX_REPEATS;
+            self.progress.pending.push_back(Pending { index: None, proposal, bits });
+            return Ok(());
+        }
+        self.progress.repeats = 0;
+        let pending = self.submit(proposal, bits, start.elapsed().as_secs_f64() * 1e3)?;
+        self.progress.pending.push_back(pending);
+        Ok(())
+    }
+
+    fn submit(
+        &mut self,
+        proposal: crate::strategy::Proposal,
+        bits: Vec<Bits>,
+        propose_ms: f64,
+    ) -> Result<Pending, AgentError> {
+        let index = self.progress.next_index;
+        let strategy = self.strategy.name();
+        let request = Request { index, label: None, strategy, bits: &bits, proposal: Some(&proposal), propose_ms };
+        let episode = self.session.submit(&request)?;
+        self.progress.next_index += 1;
+        let ran = self.session.bits_of(&episode)?;
+        let proposal = if ran == bits { proposal } else { self.adopted(&episode, &ran) };
+        Ok(Pending { index: Some(index), proposal, bits: ran })
+    }
+
+    /// The decisions of an episode that an earlier version of this strategy proposed.
+    fn adopted(&self, episode: &Episode, bits: &[Bits]) -> crate::strategy::Proposal {
+        let actions = episode.steps.iter().zip(bits);
+        proposal(self.env, actions.map(|(step, &bits)| step.raw_action.unwrap_or(action_of_bits(bits))).collect())
+    }
+
+    fn observe(&mut self, pending: Pending) -> Result<(), AgentError> {
+        let Some(index) = pending.index else {
+            // Its twin was observed before it, unless that one failed and taught nothing.
+            let reward = self.known.get(&pending.bits).copied();
+            return self.learn(pending, reward).map(drop);
+        };
+        let (episode, settled) = self.session.settle(index)?;
+        let row = episode.candidate;
+        let reward = self.value(&settled);
+        tracing::info!(episode = index, accuracy = row.accuracy, ticks = row.ticks, reward, "{}", told(&settled));
+        self.count(&settled)?;
+        let bits = pending.bits.clone();
+        let learn_ms = self.learn(pending, reward)?;
+        self.reward(index, &bits, &settled, learn_ms)
+    }
+
+    fn learn(&mut self, pending: Pending, reward: Option<f64>) -> Result<f64, AgentError> {
+        let start = Instant::now();
+        let outcome = Outcome { proposal: pending.proposal, bits: pending.bits, reward };
+        self.strategy.observe(self.env, &outcome)?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    }
+
+    fn count(&mut self, settled: &Settled) -> Result<(), AgentError> {
+        match settled {
+            Settled::Measured(_) => self.progress.measured += 1,
+            Settled::Infeasible(_) => {}
+            Settled::Failed(reason) => {
+                self.failures += 1;
+                if self.failures >= MAX_FAILURES {
+                    return Err(AgentError::Rig { count: self.failures, reason: reason.clone() });
+                }
+                return Ok(());
+            }
+        }
+        self.failures = 0;
+        Ok(())
+    }
+
+    /// The reward of what happened; `None` when nothing was learned about the candidate.
+    fn value(&self, settled: &Settled) -> Option<f64> {
+        let measured = match settled {
+            Settled::Measured(measured) => *measured,
+            Settled::Infeasible(_) => Measured { accuracy: 0.0, ticks: None },
+            Settled::Failed(_) => return None,
+        };
+        Some(reward(measured, self.reference, self.env.limits.latency_ticks))
+    }
+
+    /// Tells the daemon what an episode was worth, and remembers it.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn reward(&mut self, index: u32, bits: &[Bits], settled: &Settled, learn_ms: f64) -> Result<(), AgentError> {
+        let Some(reward) = self.value(settled) else { return Ok(()) };
+        self.known.insert(bits.to_vec(), reward);
+        if self.session.past(index).is_some_and(|past| past.candidate.reward.is_some()) {
+            return Ok(());
+        }
+        let step_rewards = Some(vec![reward; bits.len()]);
+        self.session.client.reward(index, &Reward { reward, step_rewards, wall: RewardWall { learn_ms } })
+    }
+
+    fn checkpoint(&mut self) -> Result<(), AgentError> {
+        self.since_checkpoint += 1;
+        if self.since_checkpoint < self.session.options.checkpoint_every {
+            return Ok(());
+        }
+        self.since_checkpoint = 0;
+        let bytes = self.progress.save(self.env, self.strategy)?;
+        self.session.client.put_checkpoint(self.progress.next_index.saturating_sub(1), &bytes)
+    }
+}
+
+/// Boards that can work on the campaign at once: those of its scarcest type.
+fn boards(session: &Session) -> Result<usize, AgentError> {
+    let rack = session.client.rack()?;
+    let count = |name: &str| rack.boards.iter().filter(|board| board.board_type == name).count();
+    Ok(session.start.board_types.iter().map(|kind| count(&kind.name)).min().unwrap_or(1).max(1))
+}
+
+fn told(settled: &Settled) -> &str {
+    match settled {
+        Settled::Measured(_) => "measured",
+        Settled::Infeasible(reason) | Settled::Failed(reason) => reason,
+    }
+}
+
+/// The best measured feasible episode: highest accuracy, then fewest ticks, then the earlier one.
+pub fn best(episodes: &[Episode]) -> Option<&Episode> {
+    let measured = |episode: &&Episode| {
+        let row = &episode.candidate;
+        matches!(row.state, EpisodeState::Measured | EpisodeState::Done) && row.feasible == Some(true)
+    };
+    let key =
+        |episode: &Episode| (episode.candidate.accuracy.unwrap_or(0.0), episode.candidate.ticks.unwrap_or(u64::MAX));
+    episodes.iter().filter(measured).min_by(|a, b| {
+        let ((accuracy_a, ticks_a), (accuracy_b, ticks_b)) = (key(a), key(b));
+        accuracy_b.total_cmp(&accuracy_a).then(ticks_a.cmp(&ticks_b))
+    })
+}

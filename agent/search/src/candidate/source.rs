@@ -1,0 +1,128 @@
+//! Loading a model and its data, and preparing both.
+
+use super::Builder;
+use crate::data::{DataError, DataSpec, Splits, check_model};
+use bitrack_model::graph::Shape;
+use bitrack_model::{FloatModel, Imported, Quantizer, RangeMethod, equalize, import};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with a candidate or what it is made of.
+#[derive(Debug, thiserror::Error)]
+pub enum CandidateError {
+    /// The model file.
+    #[error("model {path}: {source}")]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be used.
+        source: bitrack_model::Error,
+    },
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Quantizing, lowering or evaluating.
+    #[error(transparent)]
+    Build(#[from] bitrack_model::Error),
+    /// The search's arithmetic and the image disagree: a defect, and no search could be trusted.
+    #[error("footprint (flash, RAM) was computed as {planned:?} but the image has {made:?}")]
+    Footprint {
+        /// By arithmetic.
+        planned: (usize, usize),
+        /// In the image.
+        made: (usize, usize),
+    },
+}
+
+/// How a model is prepared for quantization.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Preparation {
+    /// Training samples that ranges are calibrated on.
+    pub calibration_samples: usize,
+    /// How ranges are chosen: `min-max`, `percentile` (all but 0.01 % on each side) or `mse`.
+    pub calibration: Method,
+    /// Whether the channels of each tensor are balanced first.
+    pub equalize: bool,
+    /// Test vectors in each image, each an input with its expected output, which boards are checked against.
+    pub vectors: usize,
+    /// Alignment of each layer's section in the image, as a power of two.
+    pub section_align_log2: u8,
+}
+
+/// How the range of a tensor's codes is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Everything observed.
+    MinMax,
+    /// Without the outermost 0.01 % on each side.
+    Percentile,
+    /// The least squared error.
+    Mse,
+}
+
+impl Default for Preparation {
+    fn default() -> Self {
+        let calibration = Method::Mse;
+        Self { calibration_samples: 512, calibration, equalize: true, vectors: 2, section_align_log2: 2 }
+    }
+}
+
+/// A model and data that fit each other.
+#[derive(Debug)]
+pub struct Source {
+    model: FloatModel,
+    splits: Splits,
+}
+
+impl Source {
+    /// Loads both and checks that they fit. An int8 TensorFlow Lite file is searched as the float network it stands for.
+    ///
+    /// # Errors
+    /// An unusable file; data of another shape, or with labels the model does not have.
+    pub fn load(model: &Path, data: &str) -> Result<Self, CandidateError> {
+        let wrong = |source| CandidateError::Model { path: model.to_owned(), source };
+        let model = match import(model).map_err(wrong)? {
+            Imported::Float(float) => float,
+            Imported::Quantized(quantized) => quantized.dequantize().map_err(wrong)?,
+        };
+        Self::new(model, data.parse::<DataSpec>()?.load()?)
+    }
+
+    /// Joins a model and data.
+    ///
+    /// # Errors
+    /// Data of another shape, or with labels the model does not have.
+    pub fn new(model: FloatModel, splits: Splits) -> Result<Self, CandidateError> {
+        let graph = model.graph();
+        let Shape { h, w, c } = graph.shape(graph.output);
+        for data in [&splits.train.0, &splits.validation.0, &splits.test.0] {
+            check_model(data, graph.shape(graph.input), h * w * c)?;
+        }
+        Ok(Self { model, splits })
+    }
+
+    /// Balances and calibrates on training samples.
+    ///
+    /// # Errors
+    /// A network whose activations are not finite.
+    pub fn prepare(self, preparation: &Preparation) -> Result<Builder, CandidateError> {
+        let samples = self.splits.train.0.first(preparation.calibration_samples);
+        let model_id = self.model.id();
+        let model = if preparation.equalize { equalize(&self.model, &samples)? } else { self.model };
+        let method = match preparation.calibration {
+            Method::MinMax => RangeMethod::MinMax,
+            Method::Percentile => RangeMethod::Percentile(1e-4),
+            Method::Mse => RangeMethod::Mse,
+        };
+        let calibration = bitrack_model::Calibration::collect(&model, &samples, method)?;
+        Ok(Builder {
+            quantizer: Quantizer::new(model, calibration),
+            model_id,
+            splits: self.splits,
+            vectors: preparation.vectors,
+            section_align_log2: preparation.section_align_log2,
+        })
+    }
+}

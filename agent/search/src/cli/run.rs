@@ -1,0 +1,32 @@
+//! `hil-agent run`.
+
+use bitrack_search::agent::{Client, run as run_agent};
+
+/// Drive a campaign: propose candidates, have them measured, learn. The daemon starts this by itself.
+///
+/// The agent goes on wherever the campaign stands. Options of `[campaign.NAME.agent]` in hil.toml, with their defaults:
+///
+///   validation-samples = 1000      samples that each candidate's accuracy is judged on
+///   in-flight = (boards)           candidates being measured at once
+///   checkpoint-every = 5           episodes between two checkpoints
+///   preparation = { calibration-samples = 512, calibration = "mse", equalize = true, vectors = 2, section-align-log2 = 2 }
+///   ddpg = { warm-up, sigma, sigma-decay, sigma-floor, batch, updates-per-step, replay-per-slot, actor-rate,
+///            critic-rate, tau, discount }   HAQ's values, schedules adapted to the budget
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The daemon's address
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8420")]
+    daemon: String,
+    /// The campaign's name or number
+    #[arg(long)]
+    campaign: String,
+}
+
+/// Runs to the campaign's end.
+///
+/// # Errors
+/// Whatever stops the campaign, for a person to read.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    Ok(run_agent(Client::new(&args.daemon, &args.campaign))?)
+}
