@@ -3,6 +3,7 @@
 //! A group of four values `x0 x1 x2 x3` becomes the words `x0 | x2 << 16` and `x1 | x3 << 16`, which is what `UXTB16`
 //! makes of four bytes, each followed by `LANES - 1` words of other pixels.
 
+use crate::quads::{bytes_of_crumbs, bytes_of_nibbles};
 use crate::{Bits, ConvShape, activations};
 
 /// Where expanded values go: every `LANES`-th word of a buffer.
@@ -196,20 +197,6 @@ fn sum_bytes(word: u32, sum: u32) -> u32 {
     }
 }
 
-/// Four nibbles of the low half as four bytes.
-#[inline(always)]
-pub(crate) fn bytes_of_nibbles(half: u32) -> u32 {
-    let spread = (half | half << 8) & 0x00FF_00FF;
-    (spread | spread << 4) & 0x0F0F_0F0F
-}
-
-/// Four crumbs of the low byte as four bytes.
-#[inline(always)]
-pub(crate) fn bytes_of_crumbs(byte: u32) -> u32 {
-    let spread = (byte | byte << 12) & 0x000F_000F;
-    (spread | spread << 6) & 0x0303_0303
-}
-
 fn partial_word(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
 }
@@ -226,9 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_spread_to_bytes() {
-        assert_eq!(bytes_of_nibbles(0x4321), 0x0403_0201);
-        assert_eq!(bytes_of_crumbs(0b11_10_01_00), 0x0302_0100);
+    fn bytes_add_up() {
         assert_eq!(sum_bytes(0x0102_03FF, 1), 262);
     }
 

@@ -33,6 +33,7 @@ mod error;
 pub mod fully_connected;
 mod matmul;
 pub mod pool;
+mod quads;
 pub mod reference;
 mod requant;
 pub mod reshape;

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::error::check_len;
+use crate::quads::{self, QUAD, quad_bytes};
 use crate::requant::{Rescale, requantize};
 use crate::shape::ShapeError;
 use crate::{Bits, KernelError, PoolShape, activations};
@@ -58,13 +59,9 @@ pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
     if full > MAX_AVERAGE_WINDOW {
         return Err(ShapeError::TooLarge.into());
     }
-    for_each_output(&shape, in_bits, out_bits, input, output, |window| {
-        let (mut sum, mut count) = (0i32, 0i32);
-        window.for_each(|x| {
-            sum += i32::from(x);
-            count += 1;
-        });
-        average_of(sum - count * i32::from(in_zero), count as u32, full, rescale)
+    for_each_quad(&shape, in_bits, out_bits, input, output, |window| {
+        let count = window.len() as u32;
+        window.sums().map(|sum| average_of(sum - count as i32 * i32::from(in_zero), count, full, rescale))
     });
     Ok(())
 }
@@ -78,13 +75,9 @@ pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
         None if in_bits != out_bits => return Err(KernelError::Constant { name: "rescale" }),
         None => {}
     }
-    for_each_output(&shape, in_bits, out_bits, input, output, |window| {
-        let mut max = 0;
-        window.for_each(|x| max = max.max(x));
-        match rescale {
-            Some(r) => requantize(i32::from(max) - i32::from(in_zero), r.mult, r.requant),
-            None => max,
-        }
+    for_each_quad(&shape, in_bits, out_bits, input, output, |window| match rescale {
+        Some(r) => window.maxima().map(|max| requantize(i32::from(max) - i32::from(in_zero), r.mult, r.requant)),
+        None => window.maxima(),
     });
     Ok(())
 }
@@ -104,54 +97,100 @@ fn average_of(acc: i32, count: u32, full: u32, rescale: Rescale) -> u8 {
     y.clamp(i64::from(requant.act_min), i64::from(requant.act_max)) as u8
 }
 
-/// The input values under one output value.
+/// The input values under one output pixel, four channels at a time.
 struct Window<'a> {
+    /// From the quad's first channel in the first pixel on.
     input: &'a [u8],
-    rows: Range<usize>,
-    columns: Range<usize>,
-    width: usize,
+    rows: usize,
+    columns: usize,
+    row_bytes: usize,
     pixel_bytes: usize,
-    channel: usize,
+    quad_bytes: usize,
     bits: Bits,
 }
 
 impl Window<'_> {
-    fn for_each(&self, mut visit: impl FnMut(u8)) {
-        for row in self.rows.clone() {
-            for column in self.columns.clone() {
-                let start = (row * self.width + column) * self.pixel_bytes;
-                let pixel = &self.input[start..start + self.pixel_bytes];
-                visit(activations::get(pixel, self.channel, self.bits));
+    fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    fn sums(&self) -> [i32; QUAD] {
+        match self.bits {
+            Bits::B8 => self.sums_at(Bits::B8),
+            Bits::B4 => self.sums_at(Bits::B4),
+            Bits::B2 => self.sums_at(Bits::B2),
+        }
+    }
+
+    #[inline(always)]
+    fn sums_at(&self, bits: Bits) -> [i32; QUAD] {
+        let mut sums = [0; QUAD];
+        for row in 0..self.rows {
+            let pixels = &self.input[row * self.row_bytes..];
+            for first in (0..self.columns).step_by(MAX_PAIR_SUM) {
+                let end = self.columns.min(first + MAX_PAIR_SUM);
+                let (mut even, mut odd) = (0u32, 0u32);
+                for x in first..end {
+                    let word = quads::read(&pixels[x * self.pixel_bytes..][..self.quad_bytes], bits);
+                    even += word & 0x00FF_00FF;
+                    odd += (word >> 8) & 0x00FF_00FF;
+                }
+                for (sum, part) in sums.iter_mut().zip([even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16]) {
+                    *sum += part as i32;
+                }
             }
         }
+        sums
+    }
+
+    fn maxima(&self) -> [u8; QUAD] {
+        let mut maxima = [0; QUAD];
+        for row in 0..self.rows {
+            let pixels = &self.input[row * self.row_bytes..];
+            for x in 0..self.columns {
+                let word = quads::read(&pixels[x * self.pixel_bytes..][..self.quad_bytes], self.bits);
+                for (max, byte) in maxima.iter_mut().zip(word.to_le_bytes()) {
+                    *max = byte.max(*max);
+                }
+            }
+        }
+        maxima
     }
 }
 
-fn for_each_output(
+/// How many bytes can be added in 16 bits.
+const MAX_PAIR_SUM: usize = 257;
+
+fn for_each_quad(
     shape: &PoolShape,
     in_bits: Bits,
     out_bits: Bits,
     input: &[u8],
     output: &mut [u8],
-    mut value: impl FnMut(&Window<'_>) -> u8,
+    value: impl Fn(&Window<'_>) -> [u8; QUAD],
 ) {
     let channels = usize::from(shape.channels);
+    let pixel_bytes = activations::pixel_bytes(channels, in_bits);
+    let row_bytes = usize::from(shape.in_w) * pixel_bytes;
     let out_stride = activations::pixel_bytes(channels, out_bits);
     for (index, pixel) in output.chunks_exact_mut(out_stride).enumerate() {
         let (row, column) = (index / usize::from(shape.out_w), index % usize::from(shape.out_w));
-        pixel.fill(0);
-        let mut window = Window {
-            input,
-            rows: span(row, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h),
-            columns: span(column, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w),
-            width: usize::from(shape.in_w),
-            pixel_bytes: activations::pixel_bytes(channels, in_bits),
-            channel: 0,
-            bits: in_bits,
-        };
-        for c in 0..channels {
-            window.channel = c;
-            activations::or(pixel, c, out_bits, value(&window));
+        let rows = span(row, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h);
+        let columns = span(column, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w);
+        let start = rows.start * row_bytes + columns.start * pixel_bytes;
+        for first in (0..channels).step_by(QUAD) {
+            let live = QUAD.min(channels - first);
+            let window = Window {
+                input: &input[start + quad_bytes(first, in_bits)..],
+                rows: rows.len(),
+                columns: columns.len(),
+                row_bytes,
+                pixel_bytes,
+                quad_bytes: quad_bytes(live, in_bits),
+                bits: in_bits,
+            };
+            let word = u32::from_le_bytes(value(&window));
+            quads::write(&mut pixel[quad_bytes(first, out_bits)..], word, live, out_bits);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Convolution, depthwise and fully connected against the oracle: every shape of the tables and random ones, every
 //! combination of widths, uniform and extreme data, all alignments.
 
+#[allow(dead_code)]
 mod harness;
 #[path = "harness/shapes.rs"]
 mod shapes;
@@ -50,7 +51,7 @@ fn any_conv(max_c: u16) -> impl Strategy<Value = ConvShape> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     #[test]
     fn any_convolution(shape in any_conv(21), seed: u64) {

@@ -15,10 +15,11 @@ mod networks;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
-use bitrack_kernels::Bits;
+use alloc::string::String;
+use bitrack_kernels::{Bits, Requant};
 use board::{Bump, Uart};
-use harness::{Case, Fill, Setting};
-use networks::Layer;
+use harness::{Case, Fill, Op, Setting, plain};
+use networks::{Layer, Work};
 
 #[global_allocator]
 static HEAP: Bump = Bump::new();
@@ -37,24 +38,34 @@ fn main() -> ! {
     board::exit(good)
 }
 
+/// Counts one layer, checks its output against the oracle and prints a line.
 fn measure(layer: &Layer, w_bits: Bits, a_bits: Bits) -> bool {
     // SAFETY: the previous case is gone.
     unsafe { HEAP.reset() };
-    let setting = Setting { w_bits, in_bits: a_bits, out_bits: a_bits, fill: Fill::Uniform, offset: 0, seed: 1 };
-    let mut case = Case::new(layer.op, setting);
-    case.operands.requant.shift = 0;
-    case.operands.requant.act_min = 0;
-    case.operands.requant.act_max = a_bits.max_activation();
-    let instructions = board::count(|| case.run());
-    let verdict = case.verify();
-    let (w, a) = (w_bits.get(), a_bits.get());
-    let macs = layer.macs();
-    let milli = u64::from(instructions) * 1000 / macs.max(1);
-    let _ = writeln!(Uart, "{},{},{},{w},{a},{macs},{instructions},{milli}", layer.network, layer.name, layer.kind());
+    let mut instructions = 0;
+    let mut counted = |kernel: &mut dyn FnMut()| instructions = board::count(kernel);
+    let verdict = match layer.work {
+        Work::Weighted(op) => weighted(op, w_bits, a_bits, &mut counted),
+        Work::Average(shape) => plain::check_average(shape, a_bits, a_bits, 1, &mut counted),
+        Work::Add(pixels, channels) => plain::check_add(pixels, channels, [a_bits; 3], 1, &mut counted),
+        Work::Softmax(classes) => plain::check_softmax(classes, a_bits, 1, &mut counted),
+    };
+    let (w, a, macs) = (w_bits.get(), a_bits.get(), layer.macs());
+    let _ = writeln!(Uart, "{},{},{},{w},{a},{macs},{instructions}", layer.network, layer.name, layer.kind());
     if let Err(difference) = &verdict {
         let _ = writeln!(Uart, "WRONG {} {} w{w} a{a}: {difference}", layer.network, layer.name);
     }
     verdict.is_ok()
+}
+
+fn weighted(op: Op, w_bits: Bits, bits: Bits, counted: plain::Around<'_>) -> Result<(), String> {
+    let setting = Setting { w_bits, in_bits: bits, out_bits: bits, fill: Fill::Uniform, offset: 0, seed: 1 };
+    let mut case = Case::new(op, setting);
+    // What nearly every layer of a real network has: no shift, a fused activation that is the output's range.
+    let requant = &mut case.operands.requant;
+    *requant = Requant::full_range(0, requant.out_zero, bits);
+    counted(&mut || case.run());
+    case.verify()
 }
 
 #[panic_handler]

@@ -1,6 +1,6 @@
-//! The layers with weights of the four MLPerf Tiny networks, as data.
+//! The layers of the four MLPerf Tiny networks, as data.
 
-use bitrack_kernels::{ConvShape, FcShape};
+use bitrack_kernels::{ConvShape, FcShape, PoolShape};
 
 use crate::harness::Op;
 
@@ -8,23 +8,38 @@ use crate::harness::Op;
 pub struct Layer {
     pub network: &'static str,
     pub name: &'static str,
-    pub op: Op,
+    pub work: Work,
+}
+
+/// What a layer does.
+pub enum Work {
+    Weighted(Op),
+    Average(PoolShape),
+    /// `h * w`, channels.
+    Add(u32, u16),
+    /// Classes.
+    Softmax(usize),
 }
 
 impl Layer {
+    /// Multiply-accumulates; none for layers without weights.
     pub fn macs(&self) -> u64 {
-        match self.op {
-            Op::Conv(s) => s.macs(),
-            Op::Depthwise(s) => s.macs() / u64::from(s.in_c),
-            Op::Fc(s) => u64::from(s.in_features) * u64::from(s.out_features),
+        match self.work {
+            Work::Weighted(Op::Conv(s)) => s.macs(),
+            Work::Weighted(Op::Depthwise(s)) => s.macs() / u64::from(s.in_c),
+            Work::Weighted(Op::Fc(s)) => u64::from(s.in_features) * u64::from(s.out_features),
+            _ => 0,
         }
     }
 
     pub fn kind(&self) -> &'static str {
-        match self.op {
-            Op::Conv(_) => "conv",
-            Op::Depthwise(_) => "dwconv",
-            Op::Fc(_) => "fc",
+        match self.work {
+            Work::Weighted(Op::Conv(_)) => "conv",
+            Work::Weighted(Op::Depthwise(_)) => "dwconv",
+            Work::Weighted(Op::Fc(_)) => "fc",
+            Work::Average(_) => "avgpool",
+            Work::Add(..) => "add",
+            Work::Softmax(_) => "softmax",
         }
     }
 }
@@ -52,15 +67,41 @@ const fn leading(input: u16, output: u16, kernel: u16, stride: u16) -> u16 {
 }
 
 const fn conv(network: &'static str, name: &'static str, shape: ConvShape) -> Layer {
-    Layer { network, name, op: Op::Conv(shape) }
+    Layer { network, name, work: Work::Weighted(Op::Conv(shape)) }
 }
 
 const fn depthwise(network: &'static str, name: &'static str, shape: ConvShape) -> Layer {
-    Layer { network, name, op: Op::Depthwise(shape) }
+    Layer { network, name, work: Work::Weighted(Op::Depthwise(shape)) }
 }
 
 const fn fc(network: &'static str, name: &'static str, in_features: u32, out_features: u32) -> Layer {
-    Layer { network, name, op: Op::Fc(FcShape { in_features, out_features }) }
+    Layer { network, name, work: Work::Weighted(Op::Fc(FcShape { in_features, out_features })) }
+}
+
+/// An average over `kernel` that fits once.
+const fn average(network: &'static str, input: [u16; 3], kernel: [u16; 2]) -> Layer {
+    let shape = PoolShape {
+        in_h: input[0],
+        in_w: input[1],
+        channels: input[2],
+        out_h: 1,
+        out_w: 1,
+        k_h: kernel[0],
+        k_w: kernel[1],
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 0,
+        pad_left: 0,
+    };
+    Layer { network, name: "avgpool", work: Work::Average(shape) }
+}
+
+const fn add(name: &'static str, pixels: u32, channels: u16) -> Layer {
+    Layer { network: IC, name, work: Work::Add(pixels, channels) }
+}
+
+const fn softmax(network: &'static str, classes: usize) -> Layer {
+    Layer { network, name: "softmax", work: Work::Softmax(classes) }
 }
 
 const KWS: &str = "KWS DS-CNN";
@@ -80,6 +121,8 @@ pub const LAYERS: &[Layer] = &[
     conv(KWS, "pw3", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
     depthwise(KWS, "dw4", same([25, 5, 64], [25, 5, 64], [3, 3], 1)),
     conv(KWS, "pw4", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
+    average(KWS, [25, 5, 64], [24, 5]),
+    softmax(KWS, 12),
     fc(KWS, "fc", 64, 12),
     conv(IC, "conv1", same([32, 32, 3], [32, 32, 16], [3, 3], 1)),
     conv(IC, "s1_conv1", same([32, 32, 16], [32, 32, 16], [3, 3], 1)),
@@ -90,6 +133,11 @@ pub const LAYERS: &[Layer] = &[
     conv(IC, "s3_conv1", same([16, 16, 32], [8, 8, 64], [3, 3], 2)),
     conv(IC, "s3_conv2", same([8, 8, 64], [8, 8, 64], [3, 3], 1)),
     conv(IC, "s3_short", same([16, 16, 32], [8, 8, 64], [1, 1], 2)),
+    add("s1_add", 32 * 32, 16),
+    add("s2_add", 16 * 16, 32),
+    add("s3_add", 8 * 8, 64),
+    average(IC, [8, 8, 64], [8, 8]),
+    softmax(IC, 10),
     fc(IC, "fc", 64, 10),
     conv(VWW, "conv1", same([96, 96, 3], [48, 48, 8], [3, 3], 2)),
     depthwise(VWW, "dw1", same([48, 48, 8], [48, 48, 8], [3, 3], 1)),
@@ -118,6 +166,8 @@ pub const LAYERS: &[Layer] = &[
     conv(VWW, "pw12", same([3, 3, 128], [3, 3, 256], [1, 1], 1)),
     depthwise(VWW, "dw13", same([3, 3, 256], [3, 3, 256], [3, 3], 1)),
     conv(VWW, "pw13", same([3, 3, 256], [3, 3, 256], [1, 1], 1)),
+    average(VWW, [3, 3, 256], [3, 3]),
+    softmax(VWW, 2),
     fc(VWW, "fc", 256, 2),
     fc(AD, "fc1", 640, 128),
     fc(AD, "fc2", 128, 128),

@@ -2,7 +2,7 @@
 
 use super::{Job, QUAD, Strip};
 use crate::Bits;
-use crate::columns::{bytes_of_crumbs, bytes_of_nibbles};
+use crate::quads::{bytes_of_crumbs, bytes_of_nibbles};
 use crate::requant::Channel;
 
 core::arch::global_asm!(include_str!("dw3x3.s"), options(raw));

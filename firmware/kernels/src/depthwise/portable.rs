@@ -1,8 +1,7 @@
 //! Any kernel size in portable code: what the host runs, and the board for kernels other than 3x3.
 
 use super::{Job, QUAD, Strip, layout};
-use crate::Bits;
-use crate::columns::{bytes_of_crumbs, bytes_of_nibbles};
+use crate::quads;
 use crate::requant::requantize;
 
 /// Runs all rows of all strips.
@@ -41,17 +40,7 @@ fn rows(job: &mut Job<'_>, strip: &Strip, output: &mut [u8]) {
 
 /// The four channels of a pixel as bytes; missing channels read as zero.
 fn quad_at(job: &Job<'_>, at: usize) -> u32 {
-    let len = (job.channels.len() * usize::from(job.in_bits.get())).div_ceil(8);
-    let bytes = &job.input[at..at + len];
-    let word = match bytes.first_chunk::<4>() {
-        Some(bytes) => u32::from_le_bytes(*bytes),
-        None => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)),
-    };
-    match job.in_bits {
-        Bits::B8 => word,
-        Bits::B4 => bytes_of_nibbles(word),
-        Bits::B2 => bytes_of_crumbs(word),
-    }
+    quads::read(&job.input[at..at + quads::quad_bytes(job.channels.len(), job.in_bits)], job.in_bits)
 }
 
 /// Slides the kernel along the strip, one word of four requantized bytes per output.
@@ -82,12 +71,8 @@ fn multiply_pairs(acc: i32, x: u32, w: u32) -> i32 {
 
 /// Packs a row of the strip into the output.
 fn store(job: &Job<'_>, strip: &Strip, row: usize, output: &mut [u8]) {
-    let width = u32::from(job.out_bits.get());
-    let len = (job.channels.len() * width as usize).div_ceil(8);
     for (x, &bytes) in job.bytes[..strip.outputs].iter().enumerate() {
         let at = job.out_offset(row, strip.first + x);
-        let live = bytes & (u32::MAX >> (8 * (QUAD - job.channels.len())));
-        let word = (0..4).fold(0, |word, c| word | (live >> (8 * c) & 0xFF) << (width * c));
-        output[at..at + len].copy_from_slice(&word.to_le_bytes()[..len]);
+        quads::write(&mut output[at..], bytes, job.channels.len(), job.out_bits);
     }
 }

@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+pub mod plain;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
