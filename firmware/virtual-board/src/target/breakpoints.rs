@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::debug_registers::{BREAKPOINT, HALTED, VC_HARDERR, VECTOR_CATCH};
+use super::memory::value;
 use super::run_control::is_bkpt;
 use super::{CoreState, Target};
 use crate::memory_map::{FLASH_BYTES, FLASH_START, JOURNAL, SCRATCH, is_executable};
@@ -108,11 +109,12 @@ impl Target {
 
     /// QEMU escalates a BKPT to HardFault without noting any cause.
     fn is_fault_of_bkpt(&mut self) -> Result<bool, QemuLost> {
-        let registers = self.core_registers()?;
-        if registers.0[CoreRegisters::LR] & FRAME_ON_PSP != 0 || self.qemu()?.read_word(CFSR)? != 0 {
+        if self.qemu()?.read_word(CFSR)? != 0 {
             return Ok(false);
         }
-        let frame = registers.0[CoreRegisters::SP];
+        let registers = self.core_registers()?;
+        let is_on_psp = registers.0[CoreRegisters::LR] & FRAME_ON_PSP != 0;
+        let frame = if is_on_psp { self.process_stack()? } else { registers.0[CoreRegisters::SP] };
         let return_address = self.qemu()?.read_word(frame.wrapping_add(FRAME_PC))?;
         Ok(self.instruction_at(return_address)?.is_some_and(is_bkpt))
     }
@@ -124,7 +126,6 @@ impl Target {
         let mut registers = self.core_registers()?;
         registers.0[CoreRegisters::PC] = SCRATCH;
         self.qemu()?.set_registers(&registers)?;
-        self.registers.forget();
         self.execute_one()?;
         self.qemu()?.write_device(SCRATCH, 2, saved)?;
         self.qemu()?.write_device(HFSR, 4, HFSR_FORCED)
@@ -148,10 +149,7 @@ impl Target {
     /// what it changed.
     fn store_journal(&mut self) -> Result<(), QemuLost> {
         let entry = self.qemu()?.read_memory(JOURNAL, 12)?;
-        let word = |index: usize| {
-            entry[4 * index..4 * index + 4].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
-        };
-        let (magic, start, end) = (word(0), word(1), word(2));
+        let [magic, start, end] = [0, 4, 8].map(|at| value(&entry[at..at + 4]));
         if magic != JOURNAL_MAGIC || start >= end || end > FLASH_START + FLASH_BYTES {
             return Ok(());
         }

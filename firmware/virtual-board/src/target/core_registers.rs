@@ -49,7 +49,7 @@ impl Target {
         match selector {
             0..=16 => Ok(self.core_registers()?.0[selector as usize]),
             17 => self.read_special(Special::Msp),
-            18 => self.read_special(Special::Psp),
+            18 => self.process_stack(),
             20 => self.read_packed(),
             33 => Ok(self.qemu()?.float_register(FloatRegister::Status)? as u32),
             64..=95 => {
@@ -76,6 +76,11 @@ impl Target {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The process stack pointer.
+    pub(super) fn process_stack(&mut self) -> Result<u32, QemuLost> {
+        self.read_special(Special::Psp)
     }
 
     /// Writes changed registers back before the core moves.

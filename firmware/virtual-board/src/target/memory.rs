@@ -173,7 +173,7 @@ fn access_width(address: u32, remaining: usize) -> usize {
 }
 
 /// Up to four bytes as a little-endian number.
-fn value(bytes: &[u8]) -> u32 {
+pub(super) fn value(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 

@@ -28,7 +28,13 @@ impl Target {
             }
             CoreState::Running => {
                 self.qemu()?.interrupt()?;
-                self.judge_stop()
+                self.judge_stop()?;
+                if self.state == CoreState::Running {
+                    // It was at a trap of ours and has been sent on.
+                    self.qemu()?.interrupt()?;
+                    self.enter_debug_state(HALTED);
+                }
+                Ok(())
             }
         }
     }

@@ -40,6 +40,8 @@ next:
     beq     listen
     cmp     r0, #'b'
     beq     breakpoint
+    cmp     r0, #'p'
+    beq     breakpoint_on_psp
     cmp     r0, #'s'
     beq     sleep
     cmp     r0, #'r'
@@ -104,6 +106,15 @@ breakpoint:
     movs    r0, #'B'            @ the debugger has let us go on
     bl      put
     b       next
+
+@ As a thread of an operating system would.
+breakpoint_on_psp:
+    ldr     r0, =0x20010000
+    msr     psp, r0
+    movs    r0, #2
+    msr     control, r0
+    isb
+    b       breakpoint
 
 sleep:
     movs    r0, #'S'
