@@ -62,6 +62,13 @@ impl Lab {
         Self { folder, daemon: None, address }
     }
 
+    /// Adds `text` to `hil.toml`, before the daemon is started.
+    pub fn append_config(&mut self, text: &str) {
+        let path = self.folder().join("hil.toml");
+        let config = std::fs::read_to_string(&path).expect("it was written") + text;
+        std::fs::write(path, config).expect("the folder is writable");
+    }
+
     /// Where `hil.toml`, the database and the cache lie.
     pub fn folder(&self) -> &Path {
         self.folder.path()

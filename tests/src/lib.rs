@@ -6,3 +6,4 @@
 pub mod bare_board;
 pub mod browser;
 pub mod lab;
+pub mod tiny;

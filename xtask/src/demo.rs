@@ -102,7 +102,7 @@ fn next_campaign(rows: &str) -> (String, Action) {
     let runs: Vec<(String, String)> = rows.lines().skip(1).filter_map(ours).collect();
     for (name, state) in &runs {
         match state.as_str() {
-            "running" | "waiting" => return (name.clone(), Action::Watch),
+            "active" => return (name.clone(), Action::Watch),
             "stopped" => return (name.clone(), Action::Resume),
             _ => (),
         }
@@ -216,12 +216,12 @@ mod tests {
     #[test]
     fn what_was_interrupted_goes_on() {
         assert_eq!(next_campaign("x\ndemo stopped\n"), ("demo".into(), Action::Resume));
-        assert_eq!(next_campaign("x\ndemo finished\ndemo-2 running\n"), ("demo-2".into(), Action::Watch));
+        assert_eq!(next_campaign("x\ndemo finished\ndemo-2 active\n"), ("demo-2".into(), Action::Watch));
     }
 
     #[test]
     fn a_finished_run_is_followed_by_another() {
-        let rows = "x\ndemo finished\nother running\ndemonstration stopped\n";
+        let rows = "x\ndemo finished\nother active\ndemonstration stopped\n";
         assert_eq!(next_campaign(rows), ("demo-2".into(), Action::Start { run: 2 }));
     }
 }

@@ -1,0 +1,176 @@
+//! The whole loop on emulated boards: search, image, flash, measure, reward, database; and what survives when parts of it
+//! are killed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bitrack_tests::lab::{Lab, descendants, is_alive, process_name, shared_data};
+use bitrack_tests::tiny;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// A campaign of the tiny network takes a few seconds; of keyword spotting, a minute or two on an idle machine.
+const SHORT: Duration = Duration::from_secs(240);
+const LONG: Duration = Duration::from_secs(900);
+
+const BOARDS: &str = r#"
+[[board]]
+name = "v1"
+type = "mps2-an386"
+virtual = true
+
+[[board]]
+name = "v2"
+type = "mps2-an386"
+virtual = true
+"#;
+
+fn tiny_lab(strategy: &str, budget: u32) -> Lab {
+    let mut lab = Lab::prepare("");
+    let (model, data) = tiny::write(lab.folder());
+    let campaign = format!(
+        "{BOARDS}\n[campaign.tiny]\nmodel = \"{}\"\ndata = \"{}\"\nbudget = {budget}\nboard-types = [\"mps2-an386\"]\n\
+         strategy = \"{strategy}\"\nlimits = {{ flash = \"95%\", ram = \"90%\" }}\n",
+        model.display(),
+        data.display()
+    );
+    lab.append_config(&campaign);
+    lab.start_daemon();
+    lab
+}
+
+/// What must hold for every finished campaign, whatever was killed on the way.
+fn assert_books_balance(lab: &Lab, budget: u64) {
+    let campaign = lab.get("/api/campaigns/tiny");
+    assert_eq!(campaign["state"], "finished", "{campaign}");
+    assert_eq!(campaign["measured"].as_u64(), Some(budget), "{campaign}");
+    let twice = lab.query("SELECT idx, count(*) AS n FROM episodes GROUP BY campaign, idx HAVING n > 1");
+    assert!(twice.is_empty(), "episodes counted twice: {twice:?}");
+    let wrong = lab.query("SELECT * FROM measurements WHERE accepted AND NOT bit_exact");
+    assert!(wrong.is_empty(), "accepted, but not bit-exact: {wrong:?}");
+    let open = lab.query("SELECT * FROM candidates WHERE state NOT IN ('done', 'infeasible', 'failed')");
+    assert!(open.is_empty(), "left open: {open:?}");
+    let again = lab.query(
+        "SELECT image_sha256, count(*) AS n FROM measurements WHERE accepted AND reused_from IS NULL GROUP BY image_sha256, board_type HAVING n > 1",
+    );
+    assert!(again.is_empty(), "the same image was measured twice: {again:?}");
+}
+
+fn accepted(lab: &Lab) -> BTreeMap<i64, Value> {
+    let rows = lab.query("SELECT * FROM measurements WHERE accepted ORDER BY id");
+    rows.into_iter().map(|row| (row["id"].as_i64().expect("an id"), row)).collect()
+}
+
+fn child_named(daemon: Pid, name: &str) -> Option<Pid> {
+    descendants(daemon).into_iter().find(|&pid| process_name(pid) == name)
+}
+
+#[test]
+fn every_strategy_finishes_a_campaign() {
+    for strategy in ["ddpg", "random", "rule-based", "uniform"] {
+        let lab = tiny_lab(strategy, 6);
+        lab.ok(&["campaign", "start", "tiny"]);
+        let campaign = lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
+        assert_eq!(campaign["state"], "finished", "{strategy}: {campaign}");
+        let best = &campaign["best"];
+        assert_eq!(best["feasible"], true, "{strategy}: {campaign}");
+        let wrong = lab.query("SELECT * FROM measurements WHERE accepted AND NOT bit_exact");
+        assert!(wrong.is_empty(), "{strategy}: {wrong:?}");
+    }
+}
+
+#[test]
+fn a_killed_daemon_loses_nothing_and_goes_on() {
+    let mut lab = tiny_lab("ddpg", 12);
+    lab.ok(&["campaign", "start", "tiny"]);
+    lab.wait_for_measured("tiny", 3, SHORT);
+    let children = descendants(lab.daemon_pid());
+    assert!(children.iter().any(|&pid| process_name(pid).starts_with("qemu")), "boards are emulated");
+    lab.kill_daemon();
+    lab.wait_for("its children to end with it", SHORT, || children.iter().all(|&pid| !is_alive(pid)).then_some(()));
+    let before = accepted(&lab);
+    assert!(before.len() >= 3);
+    lab.start_daemon();
+    lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
+    let after = accepted(&lab);
+    for (id, row) in before {
+        assert_eq!(after.get(&id), Some(&row), "measurement {id} was accepted before the kill");
+    }
+    assert_books_balance(&lab, 12);
+}
+
+#[test]
+fn a_killed_agent_is_started_again_at_the_same_episode() {
+    let lab = tiny_lab("ddpg", 10);
+    lab.ok(&["campaign", "start", "tiny"]);
+    lab.wait_for_measured("tiny", 2, SHORT);
+    let agent = lab.wait_for("an agent", SHORT, || child_named(lab.daemon_pid(), "hil-agent"));
+    kill(agent, Signal::SIGKILL).expect("it is ours");
+    lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
+    assert_books_balance(&lab, 10);
+}
+
+#[test]
+fn a_board_that_dies_is_brought_back() {
+    let lab = tiny_lab("random", 12);
+    lab.ok(&["campaign", "start", "tiny"]);
+    lab.wait_for_measured("tiny", 2, SHORT);
+    let qemu = lab.wait_for("an emulator", SHORT, || child_named(lab.daemon_pid(), "qemu-system-arm"));
+    kill(qemu, Signal::SIGKILL).expect("it is ours");
+    let server = lab.wait_for("a virtual board", SHORT, || child_named(lab.daemon_pid(), "virtual-board"));
+    kill(server, Signal::SIGKILL).expect("it is ours");
+    lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
+    assert_books_balance(&lab, 12);
+    let punished = lab.query("SELECT * FROM candidates WHERE state = 'infeasible'");
+    assert!(punished.is_empty(), "a board's death is not the candidate's fault: {punished:?}");
+    lab.wait_for_boards();
+}
+
+#[test]
+fn stop_and_resume_from_the_command_line() {
+    let mut lab = tiny_lab("random", 12);
+    lab.ok(&["campaign", "start", "tiny"]);
+    lab.wait_for_measured("tiny", 2, SHORT);
+    lab.ok(&["campaign", "stop", "tiny"]);
+    lab.wait_for_campaign("tiny", &["stopped"], SHORT);
+    lab.ok(&["campaign", "resume", "tiny"]);
+    lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
+    assert_books_balance(&lab, 12);
+    let children = descendants(lab.daemon_pid());
+    assert_eq!(lab.stop_daemon(), Some(0));
+    lab.wait_for("its children to end with it", SHORT, || children.iter().all(|&pid| !is_alive(pid)).then_some(()));
+}
+
+#[test]
+fn keyword_spotting_on_two_boards() {
+    let Some(data) = shared_data("keyword_spotting_on_two_boards") else { return };
+    let kws = data.join("kws");
+    let mut lab = Lab::prepare(BOARDS);
+    lab.append_config(&format!(
+        "\n[campaign.kws]\nmodel = \"{0}/ds_cnn_float.tflite\"\ndata = \"{0}\"\nbudget = 60\nboard-types = [\"mps2-an386\"]\n\
+         strategy = \"ddpg\"\nlimits = {{ flash = \"60%\", ram = \"75%\" }}\n",
+        kws.display()
+    ));
+    lab.start_daemon();
+    lab.ok(&["campaign", "start", "kws"]);
+    let campaign = lab.wait_for_campaign("kws", &["finished", "failed"], LONG);
+    assert_eq!(campaign["state"], "finished", "{campaign}");
+    assert_eq!(campaign["measured"], 60, "{campaign}");
+    assert_eq!(campaign["best"]["feasible"], true, "{campaign}");
+    let rejected = lab.query("SELECT * FROM measurements WHERE NOT accepted OR NOT bit_exact");
+    assert!(rejected.is_empty(), "all measurements are bit-exact: {rejected:?}");
+    eprintln!("best: {}", campaign["best"]);
+    let sha = campaign["best"]["image_sha256"].as_str().expect("measured");
+    let counts = ["v1", "v2"].map(|board| measured_ticks(&lab, sha, board));
+    assert_eq!(counts[0], counts[1], "both boards count the same instructions");
+}
+
+/// Ticks of a fresh measurement of an image on one board.
+fn measured_ticks(lab: &Lab, sha: &str, board: &str) -> Value {
+    let body = serde_json::json!({ "image_sha256": sha, "board": board, "warmup": 1, "repeats": 2, "fresh": true });
+    let mut answer = ureq::post(format!("{}/api/measure", lab.url())).send_json(&body).expect("measures");
+    let measurement: Value = answer.body_mut().read_json().expect("a measurement");
+    assert_eq!(measurement["board"], board);
+    measurement["ticks"]["repeats"].clone()
+}
