@@ -12,6 +12,7 @@ pub mod candidate;
 pub mod check;
 pub mod data;
 pub mod env;
+pub mod ilp;
 pub mod rules;
 pub mod strategy;
 pub mod torch;

@@ -1,7 +1,9 @@
 //! Golden results: files of published or recomputed cases that the solvers must reproduce exactly.
 
+mod ilp;
 mod rule_based;
 
+pub use ilp::check_ilp;
 pub use rule_based::check_rule_based;
 
 use std::path::{Path, PathBuf};

@@ -14,6 +14,11 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Exact bit allocation (HAWQ-V3's integer program): the optimal bits of every case
+    Ilp {
+        /// A JSON file with `layers`, `tied` and `cases`
+        file: PathBuf,
+    },
     /// Rule-based bit cutting (arXiv 1905.13082): bits, bytes and peak RAM of every case
     RuleBased {
         /// A JSON file with `nets` and `rule_based`
@@ -27,6 +32,7 @@ enum What {
 /// An unusable file.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let tally = match &args.what {
+        What::Ilp { file } => check::check_ilp(file)?,
         What::RuleBased { file } => check::check_rule_based(file)?,
     };
     for line in &tally.mismatches {
