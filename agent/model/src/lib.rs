@@ -1,8 +1,9 @@
 //! From a network's file to a flash image, and from an image to its accuracy; all on the host, without libtorch.
 //!
 //! ```text
-//! file ─import─▶ FloatModel ─calibrate─▶ Calibration ─┐
-//!                                    Policy ──────────┴─quantize─▶ QuantizedModel ─lower─▶ image ─evaluate─▶ accuracy
+//! file ─import─▶ FloatModel ─equalize─▶ Quantizer ─┐
+//!                                Policy ───────────┴─quantize─▶ QuantizedModel ─lower─▶ Image ─evaluate─▶ accuracy
+//!                                       └─footprint─▶ RAM and flash, without quantizing
 //! ```
 //!
 //! Does not know boards, files other than models and data sets, HTTP, or how policies are found.

@@ -26,14 +26,10 @@ pub struct Calibration {
     histograms: Vec<Histogram>,
     /// Per layer; `None` without weights.
     moments: Vec<Option<Moments>>,
-    /// Per layer and width of its input: mean of the window's values after quantization, `[window]` or, depthwise,
-    /// `[channel][window]`.
-    quantized_means: Vec<Option<[Vec<f64>; 3]>>,
 }
 
 impl Calibration {
-    /// Runs the network over all samples of `data` three times: extremes, then distributions and moments, then the mean
-    /// error that each width makes.
+    /// Runs the network over all samples of `data` twice: extremes first, then distributions and moments.
     ///
     /// # Errors
     /// [`Error::Samples`] when `data` is not training data or of another shape than the model's input, or when the
@@ -47,8 +43,7 @@ impl Calibration {
         let extremes = pass.extremes()?;
         let (histograms, moments) = pass.distributions(&extremes);
         let quants: Vec<_> = histograms.iter().map(|h| Bits::ALL.map(|bits| h.quant(bits, method))).collect();
-        let quantized_means = pass.quantized_means(&quants);
-        Ok(Self { quants, histograms, moments, quantized_means })
+        Ok(Self { quants, histograms, moments })
     }
 
     /// Scale and zero point of a tensor at a width.
@@ -63,10 +58,6 @@ impl Calibration {
 
     pub(crate) fn moments(&self, layer: usize) -> Option<&Moments> {
         self.moments[layer].as_ref()
-    }
-
-    pub(crate) fn quantized_mean(&self, layer: usize, input_bits: Bits) -> Option<&[f64]> {
-        self.quantized_means[layer].as_ref().map(|means| means[input_bits.index()].as_slice())
     }
 }
 
@@ -186,45 +177,10 @@ impl Pass<'_> {
         moments.iter_mut().flatten().for_each(Moments::finish);
         (histograms, moments)
     }
-
-    fn quantized_means(&self, quants: &[[TensorQuant; 3]]) -> Vec<Option<[Vec<f64>; 3]>> {
-        let graph = self.model.graph();
-        let new = || {
-            let means = |layer| Moments::new(graph, layer, self.data.len()).map(Moments::without_covariance);
-            let per_width = |layer| Bits::ALL.map(|_| means(layer));
-            graph.layers.iter().map(per_width).collect::<Vec<_>>()
-        };
-        let add = |all: &mut Vec<[Option<Moments>; 3]>, sample: usize, values: &Activations| {
-            for (layer, widths) in graph.layers.iter().zip(all) {
-                let input = layer.inputs[0];
-                for (moments, quant) in widths.iter_mut().zip(&quants[input.0]) {
-                    let Some(moments) = moments else { continue };
-                    let real: Vec<f32> = values.get(input).iter().map(|&v| quant.real(quant.code(v))).collect();
-                    moments.add(sample, &real);
-                }
-            }
-        };
-        let total = self.fold(new, add, |total, part| {
-            for (a, b) in total.iter_mut().flatten().zip(part.into_iter().flatten()) {
-                merge_option(a, b);
-            }
-        });
-        let mean = |m: Option<Moments>| {
-            m.map(|mut m| {
-                m.finish();
-                m.into_mean()
-            })
-        };
-        total.into_iter().map(|widths| all_or_none(widths.map(mean))).collect()
-    }
 }
 
 fn merge_option(total: &mut Option<Moments>, part: Option<Moments>) {
     if let (Some(total), Some(part)) = (total, part) {
         total.merge(&part);
     }
-}
-
-fn all_or_none([a, b, c]: [Option<Vec<f64>>; 3]) -> Option<[Vec<f64>; 3]> {
-    Some([a?, b?, c?])
 }

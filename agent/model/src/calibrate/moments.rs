@@ -20,7 +20,7 @@ pub struct Moments {
     count: usize,
     /// `[group][size]`: sums while collecting, means afterwards.
     mean: Vec<f64>,
-    /// `[group][size][size]`; only the upper triangle while collecting. Empty when not wanted.
+    /// `[group][size][size]`; only the upper triangle while collecting.
     covariance: Vec<f64>,
 }
 
@@ -48,23 +48,10 @@ impl Moments {
         Some(Self { geometry, groups, size, count: 0, mean, covariance })
     }
 
-    pub(super) fn without_covariance(self) -> Self {
-        Self { covariance: Vec::new(), ..self }
-    }
-
-    /// Mean of every value of the window, `[group][size]`.
-    pub(crate) fn mean(&self) -> &[f64] {
-        &self.mean
-    }
-
     /// Covariance that belongs to output channel `channel`, `[size][size]`.
     pub(crate) fn covariance(&self, channel: usize) -> &[f64] {
         let n = self.size * self.size;
         &self.covariance[(channel % self.groups) * n..][..n]
-    }
-
-    pub(super) fn into_mean(self) -> Vec<f64> {
-        self.mean
     }
 
     /// Adds every `step`-th window of a sample's input, starting elsewhere for each sample.
@@ -150,7 +137,7 @@ mod tests {
         moments.add(0, &[1.0, 10.0]);
         moments.add(1, &[3.0, 6.0]);
         moments.finish();
-        assert_eq!(moments.mean(), [2.0, 8.0]);
+        assert_eq!(moments.mean, [2.0, 8.0]);
         assert_eq!(moments.covariance(2), [1.0, -2.0, -2.0, 4.0]);
     }
 
@@ -163,6 +150,6 @@ mod tests {
         let mut moments = Moments::new(&graph, &graph.layers[0], 1).expect("has weights");
         moments.add(0, &[1.0, 10.0, 2.0, 20.0]);
         moments.finish();
-        assert_eq!(moments.mean(), [0.5, 1.5, 1.0, 5.0, 15.0, 10.0]);
+        assert_eq!(moments.mean, [0.5, 1.5, 1.0, 5.0, 15.0, 10.0]);
     }
 }

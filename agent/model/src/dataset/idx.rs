@@ -17,8 +17,8 @@ pub fn load(images: &Path, labels: &Path, split: Split) -> Result<Dataset> {
         let path = path.to_owned();
         move |reason: String| Error::Data { path, reason }
     };
-    let (dims, bytes) = read(images).and_then(|b| parse::<3>(b)).map_err(bad(images))?;
-    let (count, classes) = read(labels).and_then(|b| parse::<1>(b)).map_err(bad(labels))?;
+    let (dims, bytes) = read(images).and_then(parse::<3>).map_err(bad(images))?;
+    let (count, classes) = read(labels).and_then(parse::<1>).map_err(bad(labels))?;
     if dims[0] != count[0] {
         return Err(bad(labels)(format!("{} labels for {} images", count[0], dims[0])));
     }

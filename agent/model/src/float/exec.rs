@@ -5,7 +5,7 @@ use crate::graph::{Activation, Graph, Layer, Op, Shape, TensorId, Window};
 
 /// The values of every tensor of one inference, indexed by [`TensorId`]. Reused from sample to sample.
 #[derive(Debug, Clone)]
-pub struct Activations(Vec<Vec<f32>>);
+pub struct Activations(pub(crate) Vec<Vec<f32>>);
 
 impl Activations {
     /// Values of a tensor, HWC.
@@ -29,6 +29,11 @@ impl<'m> FloatExecutor<'m> {
         Self { model, transposed }
     }
 
+    /// The topology.
+    pub fn graph(&self) -> &Graph {
+        self.model.graph()
+    }
+
     /// Buffers for one thread's inferences.
     pub fn buffers(&self) -> Activations {
         Activations(self.model.graph.tensors.iter().map(|t| vec![0.0; t.shape.elements()]).collect())
@@ -44,12 +49,14 @@ impl<'m> FloatExecutor<'m> {
         for index in 0..graph.layers.len() {
             let output = graph.layers[index].output.0;
             let mut out = std::mem::take(&mut buffers.0[output]);
-            self.layer(index, buffers, &mut out);
+            self.linear(index, buffers, &mut out);
+            activate(graph.layers[index].op.activation(), &mut out);
             buffers.0[output] = out;
         }
     }
 
-    fn layer(&self, index: usize, buffers: &Activations, out: &mut [f32]) {
+    /// One layer without its fused activation, from the buffers to `out`.
+    pub(crate) fn linear(&self, index: usize, buffers: &Activations, out: &mut [f32]) {
         let graph = self.model.graph();
         let layer = &graph.layers[index];
         let x = buffers.get(layer.inputs[0]);
@@ -66,7 +73,6 @@ impl<'m> FloatExecutor<'m> {
             Op::Reshape {} => out.copy_from_slice(x),
             Op::Softmax { beta } => softmax(beta, x, out),
         }
-        activate(layer.op.activation(), out);
     }
 }
 
@@ -168,7 +174,8 @@ fn softmax(beta: f32, x: &[f32], out: &mut [f32]) {
     out.iter_mut().for_each(|e| *e /= sum);
 }
 
-fn activate(activation: Activation, out: &mut [f32]) {
+/// Applies a fused activation in place.
+pub(crate) fn activate(activation: Activation, out: &mut [f32]) {
     let (low, high) = activation.bounds();
     if activation != Activation::None {
         out.iter_mut().for_each(|v| *v = v.clamp(low, high));

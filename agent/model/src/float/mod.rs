@@ -4,6 +4,7 @@ mod exec;
 mod file;
 mod fold;
 
+pub(crate) use exec::activate;
 pub use exec::{Activations, FloatExecutor};
 pub(crate) use file::graph_json;
 pub use fold::BatchNorm;
@@ -53,6 +54,12 @@ impl FloatModel {
     /// Weights of layer `index`, if it has any.
     pub fn weights(&self, index: usize) -> Option<&FloatWeights> {
         self.weights.get(index)?.as_ref()
+    }
+
+    /// The same topology with other weights, whose numbers the caller keeps.
+    pub(crate) fn with_weights(&self, weights: Vec<Option<FloatWeights>>) -> Self {
+        debug_assert_eq!(weights.len(), self.weights.len());
+        Self { graph: self.graph.clone(), weights }
     }
 
     /// Weights of layer `index` for changing them in place; their number stays.

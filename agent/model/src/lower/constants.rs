@@ -151,10 +151,14 @@ fn multiplier(factor: f64, shift: u8) -> i64 {
     (factor * 2f64.powi(32 - i32::from(shift))).round() as i64
 }
 
+/// The multiplier is the next one below the exact factor, so that a mean halfway between two codes goes to the lower one.
+/// TensorFlow Lite rounds such means away from its code 0, our 128: the same for the small codes that means mostly are.
 fn average(window: usize, input: &TensorQuant, output: &TensorQuant, plain: Constants) -> Result<Constants, String> {
     let factor = f64::from(input.scale) / f64::from(output.scale) / window as f64;
     let shift = smallest_shift(factor)?;
-    Ok(Constants { shift, params: [multiplier(factor, shift) as i32, 0, 0, 0], ..plain })
+    let exact = factor * 2f64.powi(32 - i32::from(shift));
+    let below = (exact.ceil() as i32 - 1).max(0);
+    Ok(Constants { shift, params: [below, 0, 0, 0], ..plain })
 }
 
 /// A maximum is one of its inputs: where scales agree there is nothing to compute.
@@ -168,17 +172,23 @@ fn max_pool(input: &TensorQuant, output: &TensorQuant, plain: Constants) -> Resu
     Ok(Constants { shift, params: [multiplier(factor, shift) as i32, 0, 0, 0], ..plain })
 }
 
-/// `y = (x1 * m1 + x2 * m2 + b) >> s`, with the largest `s` for which every sum fits 32 bits.
+/// `y = (x1 * m1 + x2 * m2 + b) >> s`, the larger multiplier with 21 bits where sums allow it: as fine as XNNPACK's, so
+/// that sums round alike.
 fn add(model: &QuantizedModel, layer: &Layer, output: &TensorQuant, plain: Constants) -> Result<Constants, String> {
     let inputs = [0, 1].map(|i| model.tensors()[layer.inputs[i].0]);
-    let params = (0..=MAX_SHIFT).rev().find_map(|shift| add_params(&inputs, output, shift));
-    let params = params.ok_or("an input's scale is too large for the output's")?;
+    let params = addition(&inputs, output).ok_or("an input's scale does not fit the output's")?;
     Ok(Constants { params, ..plain })
 }
 
-fn add_params(inputs: &[TensorQuant; 2], output: &TensorQuant, shift: u8) -> Option<[i32; 4]> {
-    let one = 2f64.powi(i32::from(shift));
-    let mult = inputs.map(|q| (f64::from(q.scale) / f64::from(output.scale) * one).round() as i64);
+fn addition(inputs: &[TensorQuant; 2], output: &TensorQuant) -> Option<[i32; 4]> {
+    let factors = inputs.map(|q| f64::from(q.scale / output.scale));
+    let exponent = factors[0].max(factors[1]).log2().floor() as i32;
+    let finest = u8::try_from(20 - exponent).ok()?.min(MAX_SHIFT);
+    (0..=finest).rev().find_map(|shift| add_params(inputs, factors, output, shift))
+}
+
+fn add_params(inputs: &[TensorQuant; 2], factors: [f64; 2], output: &TensorQuant, shift: u8) -> Option<[i32; 4]> {
+    let mult = factors.map(|f| (f * 2f64.powi(i32::from(shift))).round() as i64);
     let zeros: i64 = inputs.iter().zip(mult).map(|(q, m)| i64::from(q.zero) * m).sum();
     let half = (1i64 << shift) >> 1;
     let bias = (i64::from(output.zero) << shift) + half - zeros;
@@ -240,7 +250,7 @@ mod tests {
             x in [any::<u8>(), any::<u8>()],
         ) {
             let [a, b, out] = [0, 1, 2].map(|i| quant(Bits::Eight, scales[i], zeros[i]));
-            let params = (0..=MAX_SHIFT).rev().find_map(|s| add_params(&[a, b], &out, s)).expect("fits");
+            let params = addition(&[a, b], &out).expect("fits");
             let y = (i32::from(x[0]) * params[0] + i32::from(x[1]) * params[1] + params[2]) >> params[3];
             let real = f64::from(a.real(x[0])) + f64::from(b.real(x[1]));
             let exact = real / f64::from(out.scale) + f64::from(out.zero);

@@ -1,23 +1,27 @@
 //! From a float network and a policy to a quantized one, without training.
 //!
 //! Activations take the scales that calibration found for their width. Weights are rounded so that the *output* of
-//! their layer changes least ([`rounding`]), and biases are corrected for the mean error of weights and inputs.
+//! their layer changes least ([`rounding`]); then, policy by policy, every channel's scale and bias are fitted to the float
+//! network on samples that went through the quantized layers before ([`tune`]).
 
 mod equalize;
 mod rounding;
+mod tune;
 
 pub use equalize::equalize;
 
 use std::sync::OnceLock;
 
 use crate::bits::Bits;
-use crate::calibrate::Calibration;
-use crate::error::{Error, Result};
-use crate::float::FloatModel;
+use crate::calibrate::{Calibration, RangeMethod};
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::float::{FloatModel, FloatWeights};
 use crate::graph::{Op, TensorId};
 use crate::policy::Policy;
 use crate::quantized::{QuantizedModel, QuantizedWeights, TensorQuant};
 use rounding::RoundedWeights;
+use tune::{Line, Reference};
 
 /// Softmax's output: 8 bits, `1/256` per step, as TensorFlow Lite has it.
 pub const SOFTMAX_QUANT: TensorQuant = TensorQuant { bits: Bits::Eight, scale: 1.0 / 256.0, zero: 0 };
@@ -29,13 +33,19 @@ pub struct Quantizer {
     calibration: Calibration,
     /// Per layer and width.
     rounded: Vec<[OnceLock<RoundedWeights>; 3]>,
+    reference: Reference,
 }
 
 impl Quantizer {
-    /// A quantizer of `model`, whose calibration this must be.
-    pub fn new(model: FloatModel, calibration: Calibration) -> Self {
+    /// A quantizer of `model` with statistics and reference outputs from `data`, training samples.
+    ///
+    /// # Errors
+    /// See [`Calibration::collect`].
+    pub fn new(model: FloatModel, data: &Dataset, method: RangeMethod) -> Result<Self> {
+        let calibration = Calibration::collect(&model, data, method)?;
         let rounded = model.graph().layers.iter().map(|_| Default::default()).collect();
-        Self { model, calibration, rounded }
+        let reference = Reference::collect(&model, data);
+        Ok(Self { model, calibration, rounded, reference })
     }
 
     /// The float network.
@@ -51,13 +61,21 @@ impl Quantizer {
     /// The network under a policy.
     ///
     /// # Errors
-    /// [`Error::Policy`] when the policy is for another model; [`Error::Quantization`] when a bias does not fit 32 bits.
+    /// [`crate::Error::Policy`] when the policy is for another model.
     pub fn quantize(&self, policy: &Policy) -> Result<QuantizedModel> {
         let graph = self.model.graph();
         let tensors = self.tensor_quants(&policy.tensor_bits(graph)?);
-        let weights = policy.layer_bits(graph)?.into_iter().enumerate();
-        let weights = weights.map(|(layer, bits)| bits.map(|bits| self.layer(layer, bits, &tensors)).transpose());
-        QuantizedModel::new(graph.clone(), tensors.clone(), weights.collect::<Result<Vec<_>>>()?)
+        let bits = policy.layer_bits(graph)?;
+        let rounded: Vec<_> = bits.iter().enumerate().map(|(i, &b)| b.map(|b| self.rounded(i, b))).collect();
+        let real = rounded.iter().map(|r| r.map(RoundedWeights::real)).collect();
+        let lines = self.reference.fit(&self.model, real, &tensors);
+        let mut weights = Vec::new();
+        for (index, layer) in graph.layers.iter().enumerate() {
+            let parts = rounded[index].zip(lines[index].as_deref()).zip(bits[index]);
+            let input = tensors[layer.inputs[0].0].scale;
+            weights.push(parts.map(|((rounded, lines), bits)| rounded.with_lines(bits, lines, input)));
+        }
+        QuantizedModel::new(graph.clone(), tensors, weights)
     }
 
     /// Scales of all tensors; what moves or picks values keeps its input's, so that it need not compute.
@@ -77,53 +95,67 @@ impl Quantizer {
         quants
     }
 
-    fn layer(&self, index: usize, bits: Bits, tensors: &[TensorQuant]) -> Result<QuantizedWeights> {
-        let input = tensors[self.model.graph().layers[index].inputs[0].0];
-        let rounded = self.rounded[index][bits.index()].get_or_init(|| self.round(index, bits));
-        let real = self.corrected_bias(index, rounded, input.bits);
-        let bias = real.iter().zip(&rounded.scales).map(|(&bias, &scale)| {
-            let code = (bias / (f64::from(scale) * f64::from(input.scale))).round();
-            let layer = || self.model.graph().layers[index].name.clone();
-            let fits = code.abs() <= f64::from(i32::MAX);
-            if fits {
-                Ok(code as i32)
-            } else {
-                Err(Error::Quantization { layer: layer(), reason: format!("bias {bias} does not fit 32 bits") })
-            }
-        });
-        let bias = bias.collect::<Result<Vec<_>>>()?;
-        Ok(QuantizedWeights { bits, values: rounded.values.clone(), scales: rounded.scales.clone(), bias })
-    }
-
-    fn round(&self, index: usize, bits: Bits) -> RoundedWeights {
-        let weights = self.model.weights(index).expect("only layers with weights have weight bits");
-        let moments = self.calibration.moments(index).expect("calibration covers every layer with weights");
-        rounding::round(weights, moments, bits)
-    }
-
-    /// `b' = b + w . E[x] - w_q . E[x_q]`: the mean of every output stays (Nagel et al. 2019, section 4.2, with the mean of
-    /// the inputs as they are after quantization).
-    fn corrected_bias(&self, index: usize, rounded: &RoundedWeights, input_bits: Bits) -> Vec<f64> {
-        let weights = self.model.weights(index).expect("only layers with weights have weight bits");
-        let before = self.calibration.moments(index).map_or(&[][..], |m| m.mean());
-        let after = self.calibration.quantized_mean(index, input_bits).unwrap_or(&[]);
-        let n = weights.values.len() / weights.bias.len();
-        let group = |channel: usize| (channel * n) % before.len().max(1)..;
-        let channels = weights.values.chunks_exact(n).zip(rounded.values.chunks_exact(n)).enumerate();
-        let bias = |(channel, (w, q)): (usize, (&[f32], &[i8]))| {
-            let scale = f64::from(rounded.scales[channel]);
-            let wanted: f64 = w.iter().zip(&before[group(channel)]).map(|(&w, x)| f64::from(w) * x).sum();
-            let found: f64 = q.iter().zip(&after[group(channel)]).map(|(&q, x)| f64::from(q) * scale * x).sum();
-            f64::from(weights.bias[channel]) + wanted - found
-        };
-        channels.map(bias).collect()
+    fn rounded(&self, index: usize, bits: Bits) -> &RoundedWeights {
+        self.rounded[index][bits.index()].get_or_init(|| {
+            let weights = self.model.weights(index).expect("only layers with weights have weight bits");
+            let moments = self.calibration.moments(index).expect("calibration covers every layer with weights");
+            rounding::round(weights, moments, bits)
+        })
     }
 }
 
-/// Quantizes a model under one policy. Many policies: [`Quantizer`].
+impl RoundedWeights {
+    /// The weights that the codes mean; biases of zero.
+    fn real(&self) -> FloatWeights {
+        let n = self.values.len() / self.scales.len();
+        let rows = self.values.chunks_exact(n).zip(&self.scales);
+        let values = rows.flat_map(|(row, &scale)| row.iter().map(move |&q| f32::from(q) * scale)).collect();
+        FloatWeights { values, bias: vec![0.0; self.scales.len()] }
+    }
+
+    /// Final weights: slopes go into the scales, offsets are the biases.
+    fn with_lines(&self, bits: Bits, lines: &[Line], input_scale: f32) -> QuantizedWeights {
+        let n = self.values.len() / self.scales.len();
+        let mut weights = QuantizedWeights { bits, values: Vec::new(), scales: Vec::new(), bias: Vec::new() };
+        for ((row, &scale), line) in self.values.chunks_exact(n).zip(&self.scales).zip(lines) {
+            let scale = (f64::from(scale) * line.slope) as f32;
+            let gain = bias_gain(line.offset, f64::from(scale) * f64::from(input_scale));
+            let scale = scale * gain;
+            weights.values.extend(row.iter().map(|&q| (f32::from(q) / gain).round() as i8));
+            weights.bias.push((line.offset / (f64::from(scale) * f64::from(input_scale))).round() as i32);
+            weights.scales.push(scale);
+        }
+        weights
+    }
+}
+
+/// What a channel's scale must be multiplied by (a power of two) for its bias to fit 31 bits in accumulator steps of `step`.
+/// More than 1 only where weights are so small against the bias that the channel is all but constant.
+fn bias_gain(bias: f64, step: f64) -> f32 {
+    let excess = (bias.abs() / step / f64::from(1 << 30)).max(1.0);
+    excess.log2().ceil().exp2() as f32
+}
+
+/// Quantizes a model under one policy, with statistics from `data`. Many policies: [`Quantizer`].
 ///
 /// # Errors
-/// See [`Quantizer::quantize`].
-pub fn quantize(model: &FloatModel, calibration: &Calibration, policy: &Policy) -> Result<QuantizedModel> {
-    Quantizer::new(model.clone(), calibration.clone()).quantize(policy)
+/// See [`Quantizer::new`] and [`Quantizer::quantize`].
+pub fn quantize(model: &FloatModel, data: &Dataset, method: RangeMethod, policy: &Policy) -> Result<QuantizedModel> {
+    Quantizer::new(model.clone(), data, method)?.quantize(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bias_beyond_32_bits_makes_the_scale_coarser() {
+        let rounded = RoundedWeights { values: vec![64, -1, 100, 3], scales: vec![1e-12, 0.5] };
+        let lines = [Line { slope: 1.0, offset: 0.125 }, Line { slope: 2.0, offset: -3.0 }];
+        let weights = rounded.with_lines(Bits::Eight, &lines, 0.5);
+        let real = |c: usize| f64::from(weights.bias[c]) * f64::from(weights.scales[c]) * 0.5;
+        assert!((real(0) - 0.125).abs() < 1e-6 && weights.bias[0] <= 1 << 30);
+        assert_eq!((&weights.values[2..], weights.scales[1], weights.bias[1]), (&[100, 3][..], 1.0, -6));
+        assert_eq!(bias_gain(1.0, 1e-9), 1.0);
+    }
 }
