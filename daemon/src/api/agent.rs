@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 
 use super::State;
 use super::campaigns::id;
-use super::error::{ApiError, Body};
+use super::error::{ApiError, Asked, Body, Part};
 use crate::config::{BoardType, Config};
 use crate::rack::sha256;
 use crate::store::{Db, EpisodeEvent, EpisodeKey, Proposed, StoreError};
@@ -36,7 +35,7 @@ pub fn board_type_info(t: &BoardType) -> BoardTypeInfo {
 }
 
 /// `GET /api/campaigns/{c}/agent`
-pub async fn start(state: State, Path(name): Path<String>) -> Answer<AgentStart> {
+pub async fn start(state: State, Part(name): Part<String>) -> Answer<AgentStart> {
     let id = id(&state, name).await?;
     let config = state.campaigns.config().clone();
     Ok(Json(state.store.read(move |db| agent_start(db, id, &config)).await?))
@@ -72,7 +71,7 @@ fn agent_start(db: &mut Db, id: i64, config: &Config) -> Result<AgentStart, Stor
 }
 
 /// `PUT /api/campaigns/{c}/limits`
-pub async fn put_limits(state: State, Path(name): Path<String>, Body(limits): Body<Limits>) -> Answer<Campaign> {
+pub async fn put_limits(state: State, Part(name): Part<String>, Body(limits): Body<Limits>) -> Answer<Campaign> {
     let id = id(&state, name).await?;
     state.store.write(move |db| db.set_limits(id, limits)).await?;
     state.campaigns.announce(id).await;
@@ -89,8 +88,8 @@ pub struct CheckpointQuery {
 /// `PUT /api/campaigns/{c}/checkpoint`
 pub async fn put_checkpoint(
     state: State,
-    Path(name): Path<String>,
-    Query(query): Query<CheckpointQuery>,
+    Part(name): Part<String>,
+    Asked(query): Asked<CheckpointQuery>,
     content: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let id = id(&state, name).await?;
@@ -100,7 +99,7 @@ pub async fn put_checkpoint(
 }
 
 /// `GET /api/campaigns/{c}/checkpoint`
-pub async fn checkpoint(state: State, Path(name): Path<String>) -> Result<Vec<u8>, ApiError> {
+pub async fn checkpoint(state: State, Part(name): Part<String>) -> Result<Vec<u8>, ApiError> {
     let id = id(&state, name).await?;
     let content = state.store.read(move |db| db.checkpoint(id)).await?;
     content.ok_or_else(|| ApiError::not_found("the campaign has no checkpoint yet"))
@@ -109,7 +108,7 @@ pub async fn checkpoint(state: State, Path(name): Path<String>) -> Result<Vec<u8
 /// `POST /api/campaigns/{c}/episodes`
 pub async fn propose(
     state: State,
-    Path(name): Path<String>,
+    Part(name): Part<String>,
     Body(proposal): Body<Proposal>,
 ) -> Result<(StatusCode, Json<Episode>), ApiError> {
     check(&proposal)?;
@@ -137,7 +136,7 @@ fn check(proposal: &Proposal) -> Result<(), ApiError> {
 /// `POST /api/campaigns/{c}/episodes/{n}/measure`
 pub async fn measure(
     state: State,
-    Path((name, index)): Path<(String, u32)>,
+    Part((name, index)): Part<(String, u32)>,
 ) -> Result<(StatusCode, Json<Episode>), ApiError> {
     let campaign = id(&state, name).await?;
     let (before, after, episode) = state
@@ -167,8 +166,8 @@ pub struct Wait {
 /// `GET /api/campaigns/{c}/episodes/{n}`
 pub async fn episode(
     state: State,
-    Path((name, index)): Path<(String, u32)>,
-    Query(query): Query<Wait>,
+    Part((name, index)): Part<(String, u32)>,
+    Asked(query): Asked<Wait>,
 ) -> Answer<Episode> {
     let campaign = id(&state, name).await?;
     let deadline = Instant::now() + Duration::from_secs(query.wait).min(LONGEST_WAIT);
@@ -202,7 +201,7 @@ pub async fn episode(
 /// `POST /api/campaigns/{c}/episodes/{n}/reward`
 pub async fn reward(
     state: State,
-    Path((name, index)): Path<(String, u32)>,
+    Part((name, index)): Part<(String, u32)>,
     Body(reward): Body<Reward>,
 ) -> Answer<Episode> {
     let campaign = id(&state, name).await?;

@@ -1,11 +1,10 @@
 //! Campaigns as people see and steer them.
 
 use axum::Json;
-use axum::extract::{Path, Query};
 use serde::Deserialize;
 
 use super::State;
-use super::error::{ApiError, Body};
+use super::error::{ApiError, Asked, Body, Part};
 use crate::store::CampaignEvent;
 use crate::types::{Campaign, Candidate, CandidateDetail, FinishRequest, StartRequest};
 
@@ -22,7 +21,7 @@ pub async fn list(state: State) -> Answer<Vec<Campaign>> {
 }
 
 /// `GET /api/campaigns/{c}`
-pub async fn get(state: State, Path(name): Path<String>) -> Answer<Campaign> {
+pub async fn get(state: State, Part(name): Part<String>) -> Answer<Campaign> {
     let id = id(&state, name).await?;
     Ok(Json(state.campaigns.view(id).await?))
 }
@@ -35,40 +34,40 @@ pub struct After {
 }
 
 /// `GET /api/campaigns/{c}/candidates`
-pub async fn candidates(state: State, Path(name): Path<String>, Query(q): Query<After>) -> Answer<Vec<Candidate>> {
+pub async fn candidates(state: State, Part(name): Part<String>, Asked(q): Asked<After>) -> Answer<Vec<Candidate>> {
     let id = id(&state, name).await?;
     Ok(Json(state.store.read(move |db| db.candidates(id, q.after)).await?))
 }
 
 /// `GET /api/campaigns/{c}/pareto`
-pub async fn pareto(state: State, Path(name): Path<String>) -> Answer<Vec<Candidate>> {
+pub async fn pareto(state: State, Part(name): Part<String>) -> Answer<Vec<Candidate>> {
     let id = id(&state, name).await?;
     Ok(Json(state.store.read(move |db| db.pareto(id)).await?))
 }
 
 /// `GET /api/candidates/{id}`
-pub async fn candidate(state: State, Path(id): Path<i64>) -> Answer<CandidateDetail> {
+pub async fn candidate(state: State, Part(id): Part<i64>) -> Answer<CandidateDetail> {
     Ok(Json(state.store.read(move |db| db.candidate_detail(id)).await?))
 }
 
 /// `POST /api/campaigns/{name}/start`
-pub async fn start(state: State, Path(name): Path<String>, Body(request): Body<StartRequest>) -> Answer<Campaign> {
+pub async fn start(state: State, Part(name): Part<String>, Body(request): Body<StartRequest>) -> Answer<Campaign> {
     let id = state.campaigns.start(&name, request).await?;
     Ok(Json(state.campaigns.view(id).await?))
 }
 
 /// `POST /api/campaigns/{c}/stop`
-pub async fn stop(state: State, Path(name): Path<String>) -> Answer<Campaign> {
+pub async fn stop(state: State, Part(name): Part<String>) -> Answer<Campaign> {
     change(state, name, CampaignEvent::Stop).await
 }
 
 /// `POST /api/campaigns/{c}/resume`
-pub async fn resume(state: State, Path(name): Path<String>) -> Answer<Campaign> {
+pub async fn resume(state: State, Part(name): Part<String>) -> Answer<Campaign> {
     change(state, name, CampaignEvent::Resume).await
 }
 
 /// `POST /api/campaigns/{c}/finish`
-pub async fn finish(state: State, Path(name): Path<String>, Body(request): Body<FinishRequest>) -> Answer<Campaign> {
+pub async fn finish(state: State, Part(name): Part<String>, Body(request): Body<FinishRequest>) -> Answer<Campaign> {
     change(state, name, CampaignEvent::Finish(request.reason)).await
 }
 

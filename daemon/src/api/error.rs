@@ -2,8 +2,11 @@
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Query, Request};
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
@@ -95,7 +98,49 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// Parts of the path whose rejection is an [`ApiError`].
+pub struct Part<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Part<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(value)| Self(value)).map_err(|e| ApiError::invalid(e.body_text()))
+    }
+}
+
+/// What stands behind the question mark; its rejection is an [`ApiError`].
+pub struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(value)| Self(value)).map_err(|e| ApiError::invalid(e.body_text()))
+    }
+}
+
+/// Lets browsers change things only from our own page: a form on a foreign page can reach a daemon on this host too.
+pub async fn own_page_only(request: Request, next: Next) -> Response {
+    if !request.method().is_safe() && is_foreign(&request) {
+        let refused = "requests of foreign web pages are refused";
+        return ApiError::new(StatusCode::FORBIDDEN, "invalid", refused).into_response();
+    }
+    next.run(request).await
+}
+
+/// Browsers say which page a request comes from; everything else says nothing.
+fn is_foreign(request: &Request) -> bool {
+    let header = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    header(ORIGIN).is_some_and(|origin| {
+        let site = origin.split_once("://").map(|(_, site)| site);
+        site.is_none() || site != header(HOST)
+    })
+}
+
 /// Nothing is served under this address of the API.
-pub async fn no_such_route(uri: Uri) -> ApiError {
-    ApiError::not_found(format!("no {} in the API; see docs/api.md", uri.path()))
+pub async fn no_such_route(OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::not_found(format!("no {}; see docs/api.md", uri.path()))
 }

@@ -62,6 +62,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/campaigns/{c}/episodes/{n}/measure", post(agent::measure))
         .route("/campaigns/{c}/episodes/{n}/reward", post(agent::reward))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(axum::middleware::from_fn(error::own_page_only))
         .fallback(error::no_such_route)
         .with_state(app);
     Router::new().nest("/api", api).fallback(page::serve)

@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use bitrack_image::Header;
 
 use super::State;
-use super::error::{ApiError, Body};
+use super::error::{ApiError, Body, Part};
 use crate::measuring::{Order, counts};
 use crate::rack::sha256;
 use crate::store::ImageRow;
@@ -27,7 +26,7 @@ pub(super) fn rack(state: &State) -> Rack {
 }
 
 /// `POST /api/boards/{name}/recover`
-pub async fn recover(state: State, Path(name): Path<String>) -> Result<(StatusCode, Json<Board>), ApiError> {
+pub async fn recover(state: State, Part(name): Part<String>) -> Result<(StatusCode, Json<Board>), ApiError> {
     let unknown = || ApiError::not_found(format!("no board {name} in the rack"));
     if !state.rack.recover(&name).await {
         return Err(unknown());
@@ -36,7 +35,7 @@ pub async fn recover(state: State, Path(name): Path<String>) -> Result<(StatusCo
 }
 
 /// `PUT /api/images/{sha256}`
-pub async fn put_image(state: State, Path(name): Path<String>, bytes: Bytes) -> Result<StatusCode, ApiError> {
+pub async fn put_image(state: State, Part(name): Part<String>, bytes: Bytes) -> Result<StatusCode, ApiError> {
     let actual = sha256(&bytes);
     if actual != name {
         return Err(ApiError::invalid(format!("the bytes hash to {actual}, not to {name}")));

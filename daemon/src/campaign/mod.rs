@@ -178,7 +178,7 @@ impl Campaigns {
             campaigns.in_flight().remove(&episode);
             campaigns.announce(campaign).await;
         };
-        tokio::spawn(work.instrument(tracing::info_span!("episode", candidate = episode)));
+        tokio::spawn(work.instrument(tracing::info_span!("episode", id = episode)));
     }
 
     /// Stops every agent and waits for it.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitrack_image::Image;
-use bitrack_wire::client::{Client, ClientError, Patience};
-use serialport::SerialPort;
+use bitrack_wire::client::ClientError;
 use tracing::{debug, info};
 
 use super::Fault;
 use super::blocking::Hands;
 use super::conversation::{self, Counts, Run};
 use super::flash_plan::{self, FlashPlan, sha256};
+use super::line::{Line, open_line};
 use super::probe::Attached;
 use super::virtual_board::VirtualBoard;
 use crate::config::{Board, BoardType, Link, Probe, Unit};
@@ -24,11 +24,6 @@ use crate::types::Identity;
 const START_WITHIN: Duration = Duration::from_secs(30);
 const FLASH_WITHIN: Duration = Duration::from_secs(90);
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
-/// Reads return at least this often, so that deadlines are kept.
-const READ_TIMEOUT: Duration = Duration::from_millis(10);
-
-type Line = Client<Box<dyn SerialPort>>;
-
 /// One board's hardware.
 pub struct Bench {
     pub board: Board,
@@ -293,12 +288,6 @@ impl Bench {
         let (name, sha256) = (self.board.name.clone(), sha256.to_owned());
         self.store.write(move |db| db.set_board_runner(&name, Some(&sha256))).await.map_err(rig)
     }
-}
-
-fn open_line(port: &std::path::Path, baud: u32) -> Result<Line, Fault> {
-    let opened = serialport::new(port.to_string_lossy(), baud).timeout(READ_TIMEOUT).open();
-    let fault = |e: serialport::Error| Fault::Port { port: port.to_owned(), reason: e.to_string() };
-    Ok(Client::new(opened.map_err(fault)?, Patience::default()))
 }
 
 fn missing_runner(path: &std::path::Path, error: &std::io::Error) -> Fault {

@@ -63,6 +63,8 @@ struct Entry {
     availability: Availability,
     holder: Option<String>,
     failures: u32,
+    /// When it was last leased, counted in leases: boards take turns.
+    last_used: u64,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ struct Waiter {
 #[derive(Debug, Default)]
 struct State {
     boards: BTreeMap<String, Entry>,
+    leases: u64,
     waiters: Vec<Waiter>,
 }
 
@@ -84,8 +87,13 @@ pub struct Broker(Arc<Mutex<State>>);
 impl Broker {
     /// Adds a board; it is not available yet.
     pub fn add(&self, board: &str, board_type: &str) {
-        let entry =
-            Entry { board_type: board_type.to_owned(), availability: Availability::NotYet, holder: None, failures: 0 };
+        let entry = Entry {
+            board_type: board_type.to_owned(),
+            availability: Availability::NotYet,
+            holder: None,
+            failures: 0,
+            last_used: 0,
+        };
         self.lock().boards.insert(board.to_owned(), entry);
     }
 
@@ -166,7 +174,8 @@ enum Decision {
 }
 
 impl State {
-    /// The free board with the fewest failures, those to be avoided only when every other is quarantined.
+    /// Of the free boards with the fewest failures the one that rested longest; those to be avoided only when every other
+    /// is quarantined.
     fn decide(&mut self, want: &Want) -> Decision {
         let suits = |(name, e): &(&String, &Entry)| {
             want.board.as_ref().is_none_or(|b| b == *name)
@@ -189,11 +198,13 @@ impl State {
                     && e.holder.is_none()
                     && (!preferred || !want.avoid.contains(name))
             })
-            .min_by_key(|(_, e)| e.failures)
+            .min_by_key(|(_, e)| (e.failures, e.last_used))
             .map(|(name, _)| (*name).clone());
         let Some(name) = free else { return Decision::Wait };
+        self.leases += 1;
         if let Some(entry) = self.boards.get_mut(&name) {
             entry.holder = Some(want.holder.clone());
+            entry.last_used = self.leases;
         }
         Decision::Take(name)
     }
@@ -253,6 +264,13 @@ mod tests {
         // `served` has been given the board and never looks.
         drop(served);
         assert!(poll(&mut last).expect("its turn").is_ok());
+    }
+
+    #[test]
+    fn boards_take_turns() {
+        let broker = rack(&["a", "b"]);
+        let next = || poll(&mut Box::pin(broker.lease(any("x")))).expect("free").expect("a lease").board().to_owned();
+        assert_eq!([next(), next(), next()], ["a", "b", "a"]);
     }
 
     #[test]

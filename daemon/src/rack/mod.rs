@@ -1,7 +1,7 @@
 //! The rack: every board has one owner, and whoever wants a board leases it.
 //!
 //! Owns probes, ports, flash wear and emulated boards. Does not know campaigns, episodes or HTTP. [`probe`] alone knows
-//! probe-rs, [`bench`] alone opens serial ports.
+//! probe-rs, [`line`] alone opens serial ports.
 
 mod bench;
 mod blocking;
@@ -11,6 +11,7 @@ mod conversation;
 mod fault;
 mod flash_plan;
 mod lease;
+mod line;
 mod probe;
 mod virtual_board;
 
@@ -23,6 +24,7 @@ use tracing::Instrument;
 
 pub use bench::Measured;
 pub use board::{Failed, Job, runner_path};
+pub use canary::image as canary_image;
 pub use conversation::Counts;
 pub use fault::{Fault, WrongOutput};
 pub use flash_plan::sha256;

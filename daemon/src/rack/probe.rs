@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use probe_rs::Target;
 use probe_rs::config::Registry;
 use probe_rs::flashing::{DownloadOptions, ElfLoader, ElfOptions, FlashLoader, build_loader};
 use probe_rs::probe::list::Lister;
@@ -11,7 +12,7 @@ use probe_rs::{Permissions, Session};
 
 use super::Fault;
 use super::flash_plan::SectorWrite;
-use crate::config::{BoardType, Probe, Target};
+use crate::config::{BoardType, Probe, Slot, Target as Description};
 
 /// The emulated machines, as probe-rs describes chips.
 const EMULATED: &str = include_str!("../../../firmware/virtual-board/mps2.yaml");
@@ -44,6 +45,7 @@ impl Attached {
         opened.select_protocol(WireProtocol::Swd).map_err(|e| fault(chain(&e)))?;
         let session = opened.attach_with_registry(board_type.chip.as_str(), Permissions::default(), &registry);
         let session = session.map_err(|e| fault(format!("cannot attach to {}: {}", board_type.chip, chain(&e))))?;
+        check_sectors(session.target(), board_type)?;
         Ok(Self { session, probe: name })
     }
 
@@ -117,6 +119,22 @@ impl Firmware {
     }
 }
 
+/// Erasing must not reach beyond what the daemon believes it erases: what lies there would be gone unnoticed.
+fn check_sectors(target: &Target, board_type: &BoardType) -> Result<(), Fault> {
+    let erased_by = |slot: &Slot| {
+        let (base, end) = (u64::from(slot.base), u64::from(slot.base) + u64::from(slot.length));
+        let properties = target.flash_algorithms.iter().map(|a| &a.flash_properties);
+        let here = properties.filter(move |p| p.address_range.contains(&base) && end <= p.address_range.end);
+        here.filter_map(move |p| p.sectors.iter().rfind(|s| s.address <= base - p.address_range.start).map(|s| s.size))
+    };
+    let wrong =
+        board_type.slots.iter().find(|slot| !erased_by(slot).any(|size| u64::from(board_type.sector) % size == 0));
+    let Some(slot) = wrong else { return Ok(()) };
+    let (name, chip, sector, base) = (&board_type.name, &board_type.chip, board_type.sector, slot.base);
+    let reason = format!("no flash algorithm of {chip} erases its slot at {base:#x} by {sector:#x} bytes");
+    Err(Fault::Rig(format!("board type {name}: {reason}; correct `sector` or `slots`")))
+}
+
 /// Whether the probe can be seen. One that speaks over TCP is taken at its word: only opening it would tell.
 pub fn probe_is_there(probe: &Probe) -> bool {
     let selector = DebugProbeSelector {
@@ -131,9 +149,9 @@ pub fn probe_is_there(probe: &Probe) -> bool {
 fn registry(board_type: &BoardType) -> Result<Registry, Fault> {
     let mut registry = Registry::from_builtin_families();
     let yaml = match &board_type.target {
-        Target::Builtin => return Ok(registry),
-        Target::Emulated => EMULATED.to_owned(),
-        Target::File(path) => {
+        Description::Builtin => return Ok(registry),
+        Description::Emulated => EMULATED.to_owned(),
+        Description::File(path) => {
             let unreadable = |e| Fault::Rig(format!("chip description {}: {e}", path.display()));
             std::fs::read_to_string(path).map_err(unreadable)?
         }
@@ -175,7 +193,36 @@ mod tests {
                 });
                 assert!(inside, "{name}: slot {:#x} is not in flash", slot.base);
             }
+            check_sectors(&target, &board_type).expect(name);
+            let wrong = BoardType { sector: 0x10, ..board_type };
+            assert!(matches!(check_sectors(&target, &wrong), Err(Fault::Rig(_))), "{name}: sectors of 16 bytes");
         }
+    }
+
+    /// A probe server that takes what it is sent, says nothing, and goes away when told.
+    fn mute_server() -> (Probe, std::sync::mpsc::Sender<()>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (leave, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let connection = listener.accept();
+            // Either end of the channel going away ends the server too.
+            let _ = told.recv();
+            drop(connection);
+        });
+        (format!("1d50:6018:{address}").parse().expect("a selector"), leave)
+    }
+
+    #[tokio::test]
+    async fn a_probe_server_that_falls_silent_is_given_up_on_and_one_that_leaves_is_a_fault() {
+        let hands = super::super::blocking::Hands::new();
+        let (probe, leave) = mute_server();
+        let open = move || Attached::open(&probe, &BoardType::builtin("mps2-an386").expect("built in")).map(drop);
+        let result = hands.call("attaching", Duration::from_millis(200), open).await;
+        assert!(matches!(result, Err(Fault::Stuck { what: "attaching", .. })), "{result:?}");
+        leave.send(()).expect("it waits");
+        // The stuck call ends with the connection, and the board can be used again.
+        hands.call("next", Duration::from_secs(30), || Ok(())).await.expect("free again");
     }
 
     #[test]

@@ -49,10 +49,11 @@ impl Db {
                 params![id, l.index, l.kind, l.weight_bits, l.input_bits, l.output_bits, l.ticks],
             )?;
         }
-        let store_ms = started.elapsed().as_secs_f64() * 1e3;
-        tx.execute("UPDATE measurements SET store_ms = ?2 WHERE id = ?1", params![id, store_ms])?;
         tx.commit()?;
-        Ok(id)
+        // How long a commit took is known only after it; a crash here leaves the measurement, and a zero.
+        let store_ms = started.elapsed().as_secs_f64() * 1e3;
+        let timed = self.conn.execute("UPDATE measurements SET store_ms = ?2 WHERE id = ?1", params![id, store_ms]);
+        timed.map(|_| id).or_else(|e| if StoreError::from(e).is_temporary() { Ok(id) } else { Err(StoreError::Gone) })
     }
 
     /// An accepted measurement of this image on this board type by this runner, if there is one.
