@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bitrack_virtual_board::{Options, TARGET_YAML, VirtualBoard};
+use bitrack_virtual_board::{Machine, Options, TARGET_YAML, VirtualBoard};
 use bitrack_wire::client::{Client, Patience};
 use bitrack_wire::{RunRequest, Source};
 use probe_rs::config::Registry;
@@ -25,9 +25,20 @@ pub struct BareBoard {
     board: VirtualBoard,
 }
 
-/// The runner for the emulated Cortex-M4.
-pub fn runner_elf() -> PathBuf {
-    let path = repo().join("target/firmware/mps2-an386.elf");
+/// What one observed run says. Instructions are exact.
+pub struct Profile {
+    pub output: Vec<u8>,
+    /// Of a whole inference, unobserved.
+    pub instructions: u64,
+    /// Of each op, in order.
+    pub layers: Vec<u64>,
+    pub arena_high_water: u32,
+    pub stack_high_water: u32,
+}
+
+/// The runner for an emulated machine.
+pub fn runner_elf(machine: Machine) -> PathBuf {
+    let path = repo().join(format!("target/firmware/{}.elf", machine.name()));
     assert!(path.is_file(), "{} is missing: run `cargo xtask firmware`", path.display());
     path
 }
@@ -35,8 +46,14 @@ pub fn runner_elf() -> PathBuf {
 impl BareBoard {
     /// Starts a board, flashes the runner and shakes hands.
     pub fn start() -> Self {
-        let board = VirtualBoard::start(Options::default()).expect("QEMU is installed by `cargo xtask setup`");
-        flash_elf(&board, &runner_elf());
+        Self::on(Machine::Mps2An386)
+    }
+
+    /// As [`BareBoard::start`], on a machine of choice.
+    pub fn on(machine: Machine) -> Self {
+        let board = VirtualBoard::start(Options { machine, ..Options::default() })
+            .expect("QEMU is installed by `cargo xtask setup`");
+        flash_elf(&board, &runner_elf(machine));
         let path = board.serial_path().to_string_lossy().into_owned();
         let port = serialport::new(path, 115_200).timeout(Duration::from_millis(10)).open().expect("the pty opens");
         let mut client = Client::new(port, Patience { reply: Duration::from_secs(5), attempts: 3 });
@@ -59,17 +76,27 @@ impl BareBoard {
     /// Uploads a packed input, runs it once, and returns the packed output and the instructions it took.
     pub fn run(&mut self, input: &[u8]) -> (Vec<u8>, u64) {
         self.client.upload_input(input).expect("the input is taken");
-        let request = RunRequest {
-            warmup: 0,
-            repeats: 1,
-            source: Source::Uploaded,
-            want_layer_ticks: false,
-            want_layer_crcs: false,
-        };
-        let outcome = self.client.run(request, SILENCE, |_, _| ()).expect("the run ends");
+        let outcome = self.client.run(request(false), SILENCE, |_, _| ()).expect("the run ends");
         let output = self.client.read_output().expect("there is an output");
         (output, outcome.repeats[0])
     }
+
+    /// As [`BareBoard::run`], with the instructions of every op and the memory used.
+    pub fn profile(&mut self, input: &[u8]) -> Profile {
+        self.client.upload_input(input).expect("the input is taken");
+        let outcome = self.client.run(request(true), SILENCE, |_, _| ()).expect("the run ends");
+        Profile {
+            output: self.client.read_output().expect("there is an output"),
+            instructions: outcome.repeats[0],
+            layers: outcome.layers.iter().map(|l| l.ticks.expect("asked for")).collect(),
+            arena_high_water: outcome.report.arena_high_water,
+            stack_high_water: outcome.report.stack_high_water,
+        }
+    }
+}
+
+fn request(want_layer_ticks: bool) -> RunRequest {
+    RunRequest { warmup: 0, repeats: 1, source: Source::Uploaded, want_layer_ticks, want_layer_crcs: false }
 }
 
 fn flash_elf(board: &VirtualBoard, elf: &Path) {

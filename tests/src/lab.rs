@@ -38,10 +38,9 @@ pub fn shared_data(test: &str) -> Option<PathBuf> {
 /// A program of this workspace, built by `cargo xtask test` beside the test binaries.
 pub fn program(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("a running test has a path");
-    let folder = exe.parent().and_then(Path::parent).expect("test binaries lie in target/PROFILE/deps");
-    let path = folder.join(name);
-    assert!(path.is_file(), "{} is missing: run `cargo xtask test`, or `cargo build` first", path.display());
-    path
+    // Test binaries lie one folder deeper than programs, in `deps`.
+    let found = exe.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not beside {}: run `cargo xtask test`", exe.display()))
 }
 
 impl Lab {

@@ -6,4 +6,5 @@
 pub mod bare_board;
 pub mod browser;
 pub mod lab;
+pub mod networks;
 pub mod tiny;

@@ -5,6 +5,7 @@
 //! Does not know what the programs do: it starts them as processes and links none of our crates, so that it
 //! compiles in seconds on a machine where nothing else builds yet.
 
+mod bench;
 mod demo;
 mod elf;
 mod firmware;
@@ -31,6 +32,8 @@ struct Cli {
 enum Task {
     /// See the mission work without a board: install, build, train, search on two emulated boards, show what was found.
     Demo(demo::Options),
+    /// Count the instructions of the MLPerf Tiny networks on an emulated board, layer by layer, and time a campaign.
+    Bench(bench::Options),
     /// Install what is missing on this host; a second run finds everything there and costs under a second.
     Setup(setup::Options),
     /// Build the runner for the boards it supports into `target/firmware`, and hold it to its size budget.
@@ -44,6 +47,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Demo(options) => demo::run(&options),
+        Task::Bench(options) => bench::run(&options),
         Task::Setup(options) => setup::run(&options),
         Task::Firmware(options) => firmware::run(&options),
         Task::Test(options) => suite::run(&options),
