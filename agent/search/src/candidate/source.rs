@@ -116,9 +116,8 @@ impl Source {
             Method::Percentile => RangeMethod::Percentile(1e-4),
             Method::Mse => RangeMethod::Mse,
         };
-        let calibration = bitrack_model::Calibration::collect(&model, &samples, method)?;
         Ok(Builder {
-            quantizer: Quantizer::new(model, calibration),
+            quantizer: Quantizer::new(model, &samples, method)?,
             model_id,
             splits: self.splits,
             vectors: preparation.vectors,

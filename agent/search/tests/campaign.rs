@@ -1,0 +1,165 @@
+//! Whole campaigns against a daemon made of the API only: to the end, and through deaths at every stage.
+
+mod fake_daemon;
+
+use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
+use bitrack_model::{FloatModel, FloatWeights};
+use bitrack_search::agent::{Client, run};
+use fake_daemon::{Campaign, FakeDaemon};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use std::path::Path;
+use tempfile::TempDir;
+
+const BUDGET: u64 = 8;
+/// Uniform 8/8, 4/4, 2/2 and the rule-based policy.
+const BASELINES: u64 = 4;
+
+/// Three layers with random weights on 6 x 6 images.
+fn model(path: &Path) {
+    let mut graph = Graph::new("toy", Shape::new(6, 6, 1));
+    let window = Window { kernel: [3, 3], stride: [1, 1], pad_before: [1, 1] };
+    let activation = Activation::Relu;
+    let x = graph.push(Op::Conv2d { window, activation }, vec![TensorId(0)], Shape::new(6, 6, 4));
+    let x = graph.push(Op::DepthwiseConv2d { window, activation }, vec![x], Shape::new(6, 6, 4));
+    let whole = Window { kernel: [6, 6], stride: [1, 1], pad_before: [0, 0] };
+    let x = graph.push(Op::AveragePool { window: whole, activation: Activation::None }, vec![x], Shape::new(1, 1, 4));
+    graph.push(Op::FullyConnected { activation: Activation::None }, vec![x], Shape::new(1, 1, 3));
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut random = |n: usize| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+    let layer = |layer: &bitrack_model::graph::Layer| {
+        let shape = graph.weight_shape(layer)?;
+        Some(FloatWeights { values: random(shape.elements()), bias: random(shape.out) })
+    };
+    let weights = graph.layers.iter().map(layer).collect();
+    FloatModel::new(graph, weights).expect("consistent").save(path).expect("saved");
+}
+
+fn data(path: &Path) {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let x = ndarray::Array4::from_shape_fn((90, 6, 6, 1), |_| rng.random_range(0.0f32..1.0));
+    let mut archive = ndarray_npy::NpzWriter::new(std::fs::File::create(path).expect("created"));
+    archive.add_array("x", &x).expect("x");
+    archive.add_array("y", &ndarray::Array1::from_iter((0..90i64).map(|i| i % 3))).expect("y");
+    archive.finish().expect("finished");
+}
+
+/// A campaign on a folder with model and data.
+fn campaign(folder: &TempDir, strategy: &str) -> Campaign {
+    let (model_path, data_path) = (folder.path().join("model"), folder.path().join("data.npz"));
+    model(&model_path);
+    data(&data_path);
+    let start = json!({
+        "id": 1, "name": "toy", "model": model_path, "data": data_path, "strategy": strategy, "seed": 3,
+        "budget": BUDGET, "measured": 0, "warmup": 1, "repeats": 3,
+        "limits_asked": {"flash": {"percent": 90.0}, "ram": {"percent": 80.0}, "latency": {"percent": 100.0}},
+        "board_types": [{"name": "toy", "unit": "instructions", "clock_hz": 1, "slot_bytes": 65536, "arena_bytes": 65536}],
+        "options": {"checkpoint-every": 2, "ddpg": {"warm-up": 2, "batch": 8, "updates-per-step": 1}},
+        "next_index": 0,
+    });
+    Campaign { start, ..Campaign::default() }
+}
+
+fn run_to_end(daemon: &FakeDaemon) {
+    run(Client::new(&daemon.url, "toy")).expect("the campaign ends");
+}
+
+#[test]
+fn a_campaign_measures_baselines_then_searches_within_the_limits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = FakeDaemon::new(campaign(&folder, "ddpg"));
+    run_to_end(&daemon);
+    let campaign = daemon.lock();
+    let labels: Vec<&str> = campaign.episodes.values().filter_map(|e| e["candidate"]["label"].as_str()).collect();
+    assert_eq!(labels, ["uniform 8/8", "uniform 4/4", "uniform 2/2", "rule-based"]);
+    assert_eq!(campaign.episodes.len() as u64, BASELINES + BUDGET);
+    let limits = campaign.limits.clone().expect("resolved");
+    for (index, episode) in campaign.episodes.range(BASELINES - 1..) {
+        let row = &episode["candidate"];
+        assert!(row["flash_bytes"].as_u64() <= limits["flash_bytes"].as_u64(), "episode {index}");
+        assert!(row["ram_bytes"].as_u64() <= limits["ram_bytes"].as_u64(), "episode {index}");
+        assert_eq!(row["state"], "done");
+    }
+    let reason = campaign.finished.clone().expect("finished");
+    assert!(reason.starts_with("budget reached: 8 candidates measured; best: episode"), "{reason}");
+    assert!(reason.contains("test top-1"), "{reason}");
+}
+
+#[test]
+fn every_reward_follows_from_the_database_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = FakeDaemon::new(campaign(&folder, "random"));
+    run_to_end(&daemon);
+    let campaign = daemon.lock();
+    let accuracy = |row: &Value| row["accuracy"].as_f64().expect("judged");
+    let reference = accuracy(&campaign.episodes[&0]["candidate"]);
+    let limit = campaign.limits.as_ref().expect("resolved")["latency_ticks"].as_f64().expect("limited");
+    for episode in campaign.episodes.values() {
+        let row = &episode["candidate"];
+        let over = row["ticks"].as_f64().expect("measured") / limit - 1.0;
+        let late = if over > 0.0 { 1.0 + 10.0 * over } else { 0.0 };
+        let expected = 10.0 * (accuracy(row) - reference) - late;
+        assert!((row["reward"].as_f64().expect("rewarded") - expected).abs() < 1e-9);
+    }
+}
+
+/// What must not depend on how often the agent died.
+fn outcome(campaign: &Campaign) -> Vec<(Value, Value, Value)> {
+    let key = |e: &Value| (e["client_key"].clone(), e["steps"].clone(), e["candidate"]["reward"].clone());
+    campaign.episodes.values().map(key).collect()
+}
+
+#[test]
+fn an_agent_that_dies_again_and_again_finds_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let undisturbed = FakeDaemon::new(campaign(&folder, "ddpg"));
+    run_to_end(&undisturbed);
+    for lifetime in [9, 16] {
+        let daemon = FakeDaemon::new(campaign(&folder, "ddpg"));
+        let mut deaths = 0;
+        while daemon.lock().finished.is_none() {
+            daemon.lock().requests_left = Some(lifetime + deaths);
+            match run(Client::new(&daemon.url, "toy")) {
+                Ok(()) => {}
+                Err(error) => assert!(error.to_string().contains("dead"), "{error}"),
+            }
+            deaths += 1;
+            assert!(deaths < 60, "no progress with {lifetime} requests per life");
+        }
+        assert!(deaths > 2, "lifetime {lifetime} never ended a life");
+        assert_eq!(outcome(&daemon.lock()), outcome(&undisturbed.lock()), "lifetime {lifetime}");
+    }
+}
+
+#[test]
+fn a_failed_measurement_is_nobodys_reward_and_costs_no_budget() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = FakeDaemon::new(Campaign { failing: vec![BASELINES + 1], ..campaign(&folder, "random") });
+    run_to_end(&daemon);
+    let campaign = daemon.lock();
+    assert_eq!(campaign.episodes.len() as u64, BASELINES + BUDGET + 1);
+    assert!(campaign.episodes[&(BASELINES + 1)]["candidate"]["reward"].is_null());
+}
+
+#[test]
+fn impossible_limits_are_told_with_their_minimum() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut campaign = campaign(&folder, "random");
+    campaign.start["limits_asked"]["flash"] = json!({"bytes": 10});
+    let error = run(Client::new(&FakeDaemon::new(campaign).url, "toy")).expect_err("impossible").to_string();
+    assert!(error.contains("flash needs at least") && error.contains("but the limit is 10"), "{error}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let daemon = FakeDaemon::new(campaign(&folder, "random"));
+    run_to_end(&daemon);
+    let mut bytes = daemon.lock().checkpoint.clone().expect("saved");
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    daemon.lock().checkpoint = Some(bytes);
+    let error = run(Client::new(&daemon.url, "toy")).expect_err("damaged").to_string();
+    assert_eq!(error, "the checkpoint cannot be used: it is damaged");
+}
