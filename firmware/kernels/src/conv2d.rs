@@ -1,6 +1,6 @@
 //! Convolution of any kernel size, stride, padding and channel count.
 
-use crate::columns::{Writer, as_words, gather};
+use crate::columns::{Order, Windows, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
@@ -63,11 +63,12 @@ pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_
     4 * k4(shape)
 }
 
-/// Packs weights given as `[out_c][k_h][k_w][in_c]`, each within the range of `w_bits`.
-pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
+/// Packs weights given as `[out_c][k_h][k_w][in_c]`, each within the range of `w_bits`, for inputs of `in_bits`.
+pub fn pack(shape: &ConvShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
     shape.validate()?;
     let (rows, row) = (usize::from(shape.k_h), usize::from(shape.k_w) * usize::from(shape.in_c));
-    layout::pack(plain, usize::from(shape.out_c), [rows, row], row.next_multiple_of(4), w_bits, out)
+    let order = Order::of(row, in_bits);
+    layout::pack(plain, usize::from(shape.out_c), [rows, row], row.next_multiple_of(4), order, w_bits, out)
 }
 
 /// Runs the convolution.
@@ -76,20 +77,49 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     shape.validate()?;
     args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
     let panel = Panel::new(args.weights, args.channels, k4(&shape), w_bits, out_bits, requant)?;
-    let pixels = usize::from(shape.out_h) * usize::from(shape.out_w);
+    let windows = Windows::new(&shape, in_bits, in_zero, args.input);
     let pixel_bytes = activations::pixel_bytes(usize::from(shape.out_c), out_bits);
     let words = &mut as_words(args.scratch)[..k4(&shape)];
-    for first in (0..pixels).step_by(2) {
-        let pair = [first, (first + 1).min(pixels - 1)];
-        let mut sums = [0; 2];
-        for (lane, pixel) in pair.into_iter().enumerate() {
-            let at = (pixel / usize::from(shape.out_w), pixel % usize::from(shape.out_w));
-            let mut writer = Writer::<2>::new(words, lane);
-            gather(&shape, in_bits, in_zero, args.input, at, &mut writer);
-            sums[lane] = writer.sum();
-        }
-        panel.run(&Columns { words, sums }, args.output, pair.map(|pixel| pixel * pixel_bytes));
+    let mut pixels = Pixels::new(&shape);
+    while let Some((first, at)) = pixels.next() {
+        // The last of an odd number of pixels is computed twice and stored twice in the same place.
+        let (second, beside) = pixels.next().unwrap_or((first, at));
+        let sums = windows.pair([at, beside], words);
+        panel.run(&Columns { words, sums }, args.output, [first * pixel_bytes, second * pixel_bytes]);
     }
     requant.clamp_tensor(args.output, usize::from(shape.out_c), out_bits);
     Ok(())
+}
+
+/// Output pixels in order, as index and `(row, column)`.
+struct Pixels {
+    index: usize,
+    at: (usize, usize),
+    width: usize,
+    count: usize,
+}
+
+impl Pixels {
+    fn new(shape: &ConvShape) -> Self {
+        let width = usize::from(shape.out_w);
+        Pixels { index: 0, at: (0, 0), width, count: width * usize::from(shape.out_h) }
+    }
+}
+
+impl Iterator for Pixels {
+    type Item = (usize, (usize, usize));
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let current = (self.index, self.at);
+        if self.index == self.count {
+            return None;
+        }
+        self.index += 1;
+        self.at.1 += 1;
+        if self.at.1 == self.width {
+            self.at = (self.at.0 + 1, 0);
+        }
+        Some(current)
+    }
 }

@@ -1,6 +1,6 @@
 //! A fully connected layer on one vector.
 
-use crate::columns::{Writer, as_words};
+use crate::columns::{Order, Writer, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
@@ -50,6 +50,11 @@ const fn k8(shape: &FcShape) -> usize {
     (shape.in_features as usize).next_multiple_of(8)
 }
 
+/// The input is one row of whole groups of eight.
+const fn order(in_bits: Bits) -> Order {
+    Order::of(8, in_bits)
+}
+
 /// Bytes of the packed weights, a multiple of 4.
 pub const fn weights_len(shape: &FcShape, w_bits: Bits) -> usize {
     layout::weights_len(shape.out_features as usize, k8(shape), w_bits)
@@ -60,10 +65,18 @@ pub const fn scratch_len(shape: &FcShape, _w_bits: Bits, _in_bits: Bits, _out_bi
     2 * k8(shape)
 }
 
-/// Packs weights given as `[out_features][in_features]`, each within the range of `w_bits`.
-pub fn pack(shape: &FcShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
+/// Packs weights given as `[out_features][in_features]`, each within the range of `w_bits`, for inputs of `in_bits`.
+pub fn pack(shape: &FcShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
     shape.validate()?;
-    layout::pack(plain, shape.out_features as usize, [1, shape.in_features as usize], k8(shape), w_bits, out)
+    layout::pack(
+        plain,
+        shape.out_features as usize,
+        [1, shape.in_features as usize],
+        k8(shape),
+        order(in_bits),
+        w_bits,
+        out,
+    )
 }
 
 /// Runs the layer.
@@ -72,9 +85,10 @@ pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
     let k = k8(&args.shape);
     let panel = Panel::new(args.weights, args.channels, k, args.w_bits, args.out_bits, args.requant)?;
     let words = &mut as_words(args.scratch)[..k / 2];
-    let mut writer = Writer::<1>::new(words, 0);
+    let mut writer = Writer::<1>::new(words, 0, order(args.in_bits));
     writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
-    writer.fill(0, k / 4 - (args.shape.in_features as usize).div_ceil(4));
+    writer.end_row();
+    writer.fill(0, k - (args.shape.in_features as usize).next_multiple_of(order(args.in_bits).group()));
     let sums = [writer.sum()];
     panel.run(&Columns { words, sums }, args.output, [0]);
     args.requant.clamp_tensor(args.output, args.shape.out_features as usize, args.out_bits);

@@ -76,7 +76,7 @@ fn weighted(
     let constants = |c: &Channel| (c.folded_bias(input) as i32, multiplier(c.factor, shift) as i32);
     Ok(Constants {
         shift,
-        weights: kernel.pack(weights.bits, &values)?,
+        weights: kernel.pack(weights.bits, input.bits, &values)?,
         channels: channels.iter().map(constants).collect(),
         ..plain
     })

@@ -36,16 +36,16 @@ impl WeightKernel {
         }
     }
 
-    /// Packs weights that are in the order `[out][kernel_h][kernel_w][in]`.
-    pub fn pack(&self, bits: Bits, values: &[i8]) -> Result<Vec<u8>, String> {
+    /// Packs weights that are in the order `[out][kernel_h][kernel_w][in]`, for inputs of `input` bits.
+    pub fn pack(&self, bits: Bits, input: Bits, values: &[i8]) -> Result<Vec<u8>, String> {
         let mut packed = vec![0; self.weights_len(bits)];
         let done = match self {
-            Self::Conv2d(shape) => conv2d::pack(shape, bits.into(), values, &mut packed),
+            Self::Conv2d(shape) => conv2d::pack(shape, bits.into(), input.into(), values, &mut packed),
             Self::Depthwise(shape) => {
                 let by_tap = channels_last(values, usize::from(shape.out_c));
                 depthwise::pack(shape, bits.into(), &by_tap, &mut packed)
             }
-            Self::FullyConnected(shape) => fully_connected::pack(shape, bits.into(), values, &mut packed),
+            Self::FullyConnected(shape) => fully_connected::pack(shape, bits.into(), input.into(), values, &mut packed),
         };
         done.map(|()| packed).map_err(|error| error.to_string())
     }

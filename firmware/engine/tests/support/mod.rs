@@ -177,7 +177,7 @@ impl Maker {
         let plain_weights = self.weights(usize::from(out_c) * shape.k_len(), w_bits);
         let channels = self.channels(out_c);
         let mut packed = vec![0; conv2d::weights_len(&shape, w_bits)];
-        conv2d::pack(&shape, w_bits, &plain_weights, &mut packed).expect("weights pack");
+        conv2d::pack(&shape, w_bits, width(&from), &plain_weights, &mut packed).expect("weights pack");
         op.scratch_len = conv2d::scratch_len(&shape, w_bits, width(&from), bits) as u32;
         let (plain_in, plain_out) = pair(&mut self.plain, input, out);
         reference::conv2d(&shape, from.zero, plain_in, &plain_weights, &channels, requant, plain_out);
@@ -288,7 +288,7 @@ impl Maker {
         let plain_weights = self.weights(usize::from(classes) * usize::from(from.c), w_bits);
         let channels = self.channels(classes);
         let mut packed = vec![0; fully_connected::weights_len(&shape, w_bits)];
-        fully_connected::pack(&shape, w_bits, &plain_weights, &mut packed).expect("weights pack");
+        fully_connected::pack(&shape, w_bits, width(&from), &plain_weights, &mut packed).expect("weights pack");
         op.scratch_len = fully_connected::scratch_len(&shape, w_bits, width(&from), bits) as u32;
         let (plain_in, plain_out) = pair(&mut self.plain, input, out);
         reference::fully_connected(&shape, plain_in, &plain_weights, &channels, requant, plain_out);

@@ -1,12 +1,12 @@
 //! How weights of four output channels `a b c d` lie in flash.
 //!
-//! Values are taken in groups of four; a *step* multiplies two of them (`SMLAD`): the even values 0 and 2, then the
-//! odd values 1 and 3. In a word, the low half belongs to the step's first value and the high half to its second.
+//! A *step* multiplies two values (`SMLAD`), which two says [`Order`]. In a word, the low half belongs to the step's first
+//! value and the high half to its second.
 //!
 //! ```text
-//! 8 bits, 4 words a group   step 0: [b|a] [d|c]   step 1: [b|a] [d|c]     half = b:8 a:8
-//! 4 bits, 2 words a group   step 0: [dcba]        step 1: [dcba]          half = d:4 c:4 b:4 a:4
-//! 2 bits, 1 word a group    [dcba of step 1 | dcba of step 0]             byte = d:2 c:2 b:2 a:2
+//! 8 bits, 4 words for 2 steps   [b|a] [d|c] of step 0, [b|a] [d|c] of step 1    half = b:8 a:8
+//! 4 bits, 2 words for 2 steps   [dcba] of step 0, [dcba] of step 1              half = d:4 c:4 b:4 a:4
+//! 2 bits, 1 word for 2 steps    [dcba of step 1 | dcba of step 0]               byte = d:2 c:2 b:2 a:2
 //! ```
 //!
 //! The inner loop multiplies a half as it is, `256 b + a`, into one accumulator and the low field alone into another;
@@ -17,6 +17,7 @@
 //! which holds for up to 257 values (`257 * 255 * 128 < 2^23`). Longer sums are taken apart every [`super::CHUNK`] values.
 
 use super::QUAD;
+use crate::columns::Order;
 use crate::error::check_len;
 use crate::{Bits, KernelError};
 
@@ -30,12 +31,14 @@ pub(crate) const fn weights_len(out_c: usize, k4: usize, bits: Bits) -> usize {
     out_c.div_ceil(QUAD) * quad_len(k4, bits)
 }
 
-/// Packs weights given as `[out_c][rows][row]`, where each row is extended by zeros to `wide`, a multiple of four.
+/// Packs weights given as `[out_c][rows][row]`, where each row is extended by zeros to `wide`, a multiple of four (of
+/// eight for [`Order::Eights`]).
 pub(crate) fn pack(
     plain: &[i8],
     out_c: usize,
     [rows, row]: [usize; 2],
     wide: usize,
+    order: Order,
     bits: Bits,
     out: &mut [u8],
 ) -> Result<(), KernelError> {
@@ -49,7 +52,9 @@ pub(crate) fn pack(
     let mut words = out.chunks_exact_mut(4);
     for quad in 0..out_c.div_ceil(QUAD) {
         for group in 0..rows * wide / 4 {
-            let codes = core::array::from_fn(|c| core::array::from_fn(|k| weight(quad * QUAD + c, group * 4 + k)));
+            let codes = core::array::from_fn(|c| {
+                core::array::from_fn(|i| weight(quad * QUAD + c, order.value(2 * group + i / 2, i % 2)))
+            });
             for (word, bytes) in group_words(&codes, bits).zip(words.by_ref()) {
                 bytes.copy_from_slice(&word.to_le_bytes());
             }
@@ -66,9 +71,9 @@ pub(crate) fn check_range(plain: &[i8], bits: Bits) -> Result<(), KernelError> {
     Ok(())
 }
 
-/// The words of one group, given as `[channel][value]`.
+/// The words of two steps, given as `[channel][step * 2 + half]`.
 fn group_words(w: &[[i8; 4]; QUAD], bits: Bits) -> impl Iterator<Item = u32> {
-    let step = |s: usize| [w.map(|values| values[s]), w.map(|values| values[s + 2])];
+    let step = |s: usize| [w.map(|values| values[2 * s]), w.map(|values| values[2 * s + 1])];
     let (even, odd) = (step(0), step(1));
     let halves = |f: fn([i8; QUAD]) -> u16, s: &[[i8; QUAD]; 2]| word(f(s[0]), f(s[1]));
     let (words, count) = match bits {

@@ -154,7 +154,7 @@ impl Op {
         }
     }
 
-    fn weight_count(&self) -> usize {
+    pub fn weight_count(&self) -> usize {
         self.depth() * self.out_channels()
     }
 
@@ -182,11 +182,11 @@ impl Op {
         }
     }
 
-    pub fn pack(&self, bits: Bits, plain: &[i8], out: &mut [u8]) {
+    pub fn pack(&self, bits: Bits, in_bits: Bits, plain: &[i8], out: &mut [u8]) {
         match self {
-            Op::Conv(s) => conv2d::pack(s, bits, plain, out),
+            Op::Conv(s) => conv2d::pack(s, bits, in_bits, plain, out),
             Op::Depthwise(s) => depthwise::pack(s, bits, plain, out),
-            Op::Fc(s) => fully_connected::pack(s, bits, plain, out),
+            Op::Fc(s) => fully_connected::pack(s, bits, in_bits, plain, out),
         }
         .expect("the case is well-formed")
     }
@@ -293,7 +293,7 @@ impl Case {
         let mut input = Guarded::new(in_pixels * activations::pixel_bytes(op.in_channels(), in_bits), offset);
         activations::pack(&operands.input, op.in_channels(), in_bits, input.get_mut()).expect("sizes agree");
         let mut weights = Guarded::new(op.weights_len(w_bits), 0);
-        op.pack(w_bits, &operands.weights, weights.get_mut());
+        op.pack(w_bits, in_bits, &operands.weights, weights.get_mut());
         let scratch = Guarded::new(op.scratch_len(w_bits, in_bits, out_bits), 0);
         let out_pixels = op.out_elements() / op.out_channels();
         let out_len = out_pixels * activations::pixel_bytes(op.out_channels(), out_bits);

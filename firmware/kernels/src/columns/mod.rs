@@ -1,0 +1,178 @@
+//! From packed activations to columns: 16-bit pairs in the order in which the matrix product reads them.
+//!
+//! A window's values are taken row by row. Which two share a word is what unpacks them cheapest ([`Order`]): at 8 bits
+//! values `i` and `i + 2` of a group of four, which is what `UXTB16` makes of four bytes; below, `i` and `i + 4` of a group of
+//! eight, which one mask makes of eight nibbles. Words of several pixels ("lanes") alternate.
+
+#[cfg(target_arch = "arm")]
+mod cortex_m;
+mod writer;
+
+use crate::{Bits, ConvShape, activations};
+
+pub(crate) use writer::Writer;
+
+/// Which values of a row share a word; a row is extended by zeros to whole groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Groups of four: values 0 and 2, 1 and 3.
+    Fours,
+    /// Groups of eight: values 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+    Eights,
+}
+
+impl Order {
+    /// The order of rows of `row` values.
+    pub const fn of(row: usize, in_bits: Bits) -> Self {
+        match in_bits {
+            Bits::B8 => Order::Fours,
+            _ if row.is_multiple_of(8) => Order::Eights,
+            _ => Order::Fours,
+        }
+    }
+
+    /// Values of a group.
+    pub const fn group(self) -> usize {
+        match self {
+            Order::Fours => 4,
+            Order::Eights => 8,
+        }
+    }
+
+    /// Step (word of a lane) and half of value `k`.
+    pub const fn place(self, k: usize) -> (usize, usize) {
+        let steps = self.group() / 2;
+        let within = k % self.group();
+        (k / self.group() * steps + within % steps, within / steps)
+    }
+
+    /// The value in a step's half: the inverse of [`Order::place`].
+    pub const fn value(self, step: usize, half: usize) -> usize {
+        let steps = self.group() / 2;
+        step / steps * self.group() + half * steps + step % steps
+    }
+}
+
+/// The windows of a convolution.
+pub(crate) struct Windows<'a> {
+    shape: &'a ConvShape,
+    bits: Bits,
+    zero: u8,
+    input: &'a [u8],
+    order: Order,
+    /// Values of a kernel row.
+    row: usize,
+    pixel_bytes: usize,
+    /// Whether a window inside the input can be expanded row by row, without looking at single values.
+    plain_rows: bool,
+}
+
+impl<'a> Windows<'a> {
+    pub fn new(shape: &'a ConvShape, bits: Bits, zero: u8, input: &'a [u8]) -> Self {
+        let channels = usize::from(shape.in_c);
+        let row = channels * usize::from(shape.k_w);
+        let order = Order::of(row, bits);
+        let pixel_bytes = activations::pixel_bytes(channels, bits);
+        let plain_rows = match bits {
+            Bits::B8 => true,
+            // Sums of small values are kept in 16 bits.
+            _ => order == Order::Eights && pixel_bytes * bits.per_byte() == channels && shape.k_len() <= 8192,
+        };
+        Windows { shape, bits, zero, input, order, row, pixel_bytes, plain_rows }
+    }
+
+    /// Expands the windows at two output pixels, given as `(row, column)`; returns the sums of their values.
+    pub fn pair(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
+        #[cfg(target_arch = "arm")]
+        if let (true, [Some(first), Some(second)]) = (self.plain_rows, pixels.map(|at| self.inside(at))) {
+            if let Some(sums) = cortex_m::pair(self, [first, second], words) {
+                return sums;
+            }
+        }
+        let mut sums = [0; 2];
+        for (lane, at) in pixels.into_iter().enumerate() {
+            let mut writer = Writer::<2>::new(words, lane, self.order);
+            self.gather(at, &mut writer);
+            sums[lane] = writer.sum();
+        }
+        sums
+    }
+
+    /// Byte offset of a window that lies on the input entirely.
+    #[cfg(target_arch = "arm")]
+    fn inside(&self, (row, column): (usize, usize)) -> Option<usize> {
+        let shape = self.shape;
+        let y = (row * usize::from(shape.stride_h)).checked_sub(shape.pad_top.into())?;
+        let x = (column * usize::from(shape.stride_w)).checked_sub(shape.pad_left.into())?;
+        let (in_h, in_w) = (usize::from(shape.in_h), usize::from(shape.in_w));
+        let fits = y + usize::from(shape.k_h) <= in_h && x + usize::from(shape.k_w) <= in_w;
+        fits.then(|| (y * in_w + x) * self.pixel_bytes)
+    }
+
+    /// Expands one window, with padding where it leaves the input.
+    fn gather<const L: usize>(&self, (row, column): (usize, usize), out: &mut Writer<'_, L>) {
+        let (in_h, in_w) = (usize::from(self.shape.in_h), usize::from(self.shape.in_w));
+        let span = Span::new(self.shape, column);
+        let channels = usize::from(self.shape.in_c);
+        // Whole groups everywhere: pixels can be expanded side by side.
+        let grouped = self.plain_rows && (channels.is_multiple_of(self.order.group()) || span.is_inside());
+        for ky in 0..usize::from(self.shape.k_h) {
+            let y = (row * usize::from(self.shape.stride_h) + ky).wrapping_sub(self.shape.pad_top.into());
+            if y >= in_h {
+                out.fill(self.zero, self.row);
+            } else if grouped {
+                let start = (y * in_w + span.start) * self.pixel_bytes;
+                out.fill(self.zero, span.left * channels);
+                out.expand(&self.input[start..], span.valid * channels, self.bits);
+                out.fill(self.zero, span.right * channels);
+            } else {
+                let start = y * in_w * self.pixel_bytes;
+                self.gather_values(&self.input[start..start + in_w * self.pixel_bytes], &span, out);
+            }
+            out.end_row();
+        }
+    }
+
+    /// One row of a window, value by value.
+    fn gather_values<const L: usize>(&self, pixels: &[u8], span: &Span, out: &mut Writer<'_, L>) {
+        let channels = usize::from(self.shape.in_c);
+        out.fill(self.zero, span.left * channels);
+        let valid = pixels[span.start * self.pixel_bytes..].chunks_exact(self.pixel_bytes).take(span.valid);
+        for pixel in valid {
+            for c in 0..channels {
+                out.value(activations::get(pixel, c, self.bits));
+            }
+        }
+        out.fill(self.zero, span.right * channels);
+    }
+}
+
+/// The columns of one window: `left` of padding, then `valid` pixels from `start`, then `right` of padding.
+struct Span {
+    start: usize,
+    left: usize,
+    valid: usize,
+    right: usize,
+}
+
+impl Span {
+    fn new(shape: &ConvShape, column: usize) -> Self {
+        let (width, kernel, pad) = (usize::from(shape.in_w), usize::from(shape.k_w), usize::from(shape.pad_left));
+        let from = column * usize::from(shape.stride_w);
+        let left = pad.saturating_sub(from).min(kernel);
+        let start = (from + left).saturating_sub(pad);
+        let valid = (kernel - left).min(width.saturating_sub(start));
+        Span { start, left, valid, right: kernel - left - valid }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.left + self.right == 0
+    }
+}
+
+/// A scratch buffer as words.
+pub(crate) fn as_words(scratch: &mut [u8]) -> &mut [u32] {
+    // SAFETY: any bytes are valid words; the middle part is aligned by construction.
+    let (_, words, _) = unsafe { scratch.align_to_mut::<u32>() };
+    words
+}
