@@ -34,13 +34,13 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             seed: 1,
-            epochs: 8,
+            epochs: 6,
             batch: 128,
             learning_rate: 0.2,
             momentum: 0.9,
             weight_decay: 5e-4,
             flip: true,
-            limit: Duration::from_secs(240),
+            limit: Duration::from_secs(285),
         }
     }
 }
