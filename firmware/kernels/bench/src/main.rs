@@ -45,7 +45,9 @@ fn measure(layer: &Layer, w_bits: Bits, a_bits: Bits) -> bool {
     let mut instructions = 0;
     let mut counted = |kernel: &mut dyn FnMut()| instructions = board::count(kernel);
     let verdict = match layer.work {
-        Work::Weighted(op) => weighted(op, w_bits, a_bits, &mut counted),
+        // What a network is given is 8 bits wide at any policy.
+        Work::Weighted(op) if layer.is_first() => weighted(op, [w_bits, Bits::B8, a_bits], &mut counted),
+        Work::Weighted(op) => weighted(op, [w_bits, a_bits, a_bits], &mut counted),
         Work::Average(shape) => plain::check_average(shape, a_bits, a_bits, 1, &mut counted),
         Work::Add(pixels, channels) => plain::check_add(pixels, channels, [a_bits; 3], 1, &mut counted),
         Work::Softmax(classes) => plain::check_softmax(classes, a_bits, 1, &mut counted),
@@ -58,12 +60,12 @@ fn measure(layer: &Layer, w_bits: Bits, a_bits: Bits) -> bool {
     verdict.is_ok()
 }
 
-fn weighted(op: Op, w_bits: Bits, bits: Bits, counted: plain::Around<'_>) -> Result<(), String> {
-    let setting = Setting { w_bits, in_bits: bits, out_bits: bits, fill: Fill::Uniform, offset: 0, seed: 1 };
+fn weighted(op: Op, [w_bits, in_bits, out_bits]: [Bits; 3], counted: plain::Around<'_>) -> Result<(), String> {
+    let setting = Setting { w_bits, in_bits, out_bits, fill: Fill::Uniform, offset: 0, seed: 1 };
     let mut case = Case::new(op, setting);
     // What nearly every layer of a real network has: no shift, a fused activation that is the output's range.
     let requant = &mut case.operands.requant;
-    *requant = Requant::full_range(0, requant.out_zero, bits);
+    *requant = Requant::full_range(0, requant.out_zero, out_bits);
     counted(&mut || case.run());
     case.verify()
 }

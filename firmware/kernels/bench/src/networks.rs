@@ -32,6 +32,11 @@ impl Layer {
         }
     }
 
+    /// Whether the layer reads the network's input.
+    pub fn is_first(&self) -> bool {
+        matches!(self.name, "conv1" | "fc1")
+    }
+
     pub fn kind(&self) -> &'static str {
         match self.work {
             Work::Weighted(Op::Conv(_)) => "conv",

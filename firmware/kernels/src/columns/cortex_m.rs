@@ -1,7 +1,6 @@
 //! Two windows inside the input at once: `expand.s`.
 
-use super::Windows;
-use crate::Bits;
+use crate::{Bits, ConvShape};
 
 core::arch::global_asm!(include_str!("expand.s"), options(raw));
 
@@ -23,36 +22,50 @@ unsafe extern "C" {
     fn bitrack_expand_b2(pair: &Pair) -> u64;
 }
 
-/// Expands the windows at two byte offsets; `None` if whole units would read beyond the input, which happens to rows that
-/// are not a multiple of four bytes at its very end.
-pub(super) fn pair(windows: &Windows<'_>, offsets: [usize; 2], words: &mut [u32]) -> Option<[i32; 2]> {
-    let bits = windows.bits;
-    let (units, unit_bytes) = match bits {
-        Bits::B8 => (windows.row.div_ceil(4), 4),
-        Bits::B4 => (windows.row / 8, 4),
-        Bits::B2 => (windows.row / 8, 2),
-    };
-    let rows = usize::from(windows.shape.k_h);
-    let row_step = usize::from(windows.shape.in_w) * windows.pixel_bytes;
-    let last = (rows - 1) * row_step + units * unit_bytes;
-    if offsets[0].max(offsets[1]) + last > windows.input.len() {
-        return None;
-    }
-    debug_assert!(words.len() >= rows * windows.row.next_multiple_of(4));
-    let args = Pair {
-        sources: offsets.map(|at| windows.input[at..].as_ptr()),
-        destination: words.as_mut_ptr(),
-        units,
-        skip: row_step.wrapping_sub(units * unit_bytes),
-        rows,
-    };
-    // SAFETY: every unit of every row lies in the input, checked above; `words` holds two lanes of `rows` rows.
-    let sums = unsafe {
-        match bits {
-            Bits::B8 => bitrack_expand_b8(&args),
-            Bits::B4 => bitrack_expand_b4(&args),
-            Bits::B2 => bitrack_expand_b2(&args),
+/// What is the same for all pairs of windows.
+pub(super) struct Expander {
+    units: usize,
+    skip: usize,
+    rows: usize,
+    /// The last offset from which every unit of every row lies in the input; `None` if there is none.
+    last_offset: Option<usize>,
+    words: usize,
+    kernel: unsafe extern "C" fn(&Pair) -> u64,
+}
+
+impl Expander {
+    pub fn new(shape: &ConvShape, bits: Bits, row: usize, pixel_bytes: usize, input: &[u8]) -> Self {
+        let (units, unit_bytes, kernel): (_, _, unsafe extern "C" fn(&Pair) -> u64) = match bits {
+            Bits::B8 => (row.div_ceil(4), 4, bitrack_expand_b8),
+            Bits::B4 => (row / 8, 4, bitrack_expand_b4),
+            Bits::B2 => (row / 8, 2, bitrack_expand_b2),
+        };
+        let rows = usize::from(shape.k_h);
+        let row_step = usize::from(shape.in_w) * pixel_bytes;
+        Expander {
+            units,
+            skip: row_step.wrapping_sub(units * unit_bytes),
+            rows,
+            last_offset: input.len().checked_sub((rows - 1) * row_step + units * unit_bytes),
+            words: rows * row.next_multiple_of(4),
+            kernel,
         }
-    };
-    Some([sums as i32, (sums >> 32) as i32])
+    }
+
+    /// Expands the windows at two byte offsets; `None` if whole units would read beyond the input, which happens to rows
+    /// that are not a multiple of four bytes at its very end.
+    #[inline(always)]
+    pub fn pair(&self, input: &[u8], offsets: [usize; 2], words: &mut [u32]) -> Option<[i32; 2]> {
+        let last = self.last_offset?;
+        if offsets[0] > last || offsets[1] > last || words.len() < self.words {
+            return None;
+        }
+        let Expander { units, skip, rows, .. } = *self;
+        let start = input.as_ptr();
+        let sources = offsets.map(|at| start.wrapping_add(at));
+        let args = Pair { sources, destination: words.as_mut_ptr(), units, skip, rows };
+        // SAFETY: every unit of every row lies in the input, `words` holds two lanes of `rows` rows: both checked above.
+        let sums = unsafe { (self.kernel)(&args) };
+        Some([sums as i32, (sums >> 32) as i32])
+    }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Windows<'a> {
     pixel_bytes: usize,
     /// Whether a window inside the input can be expanded row by row, without looking at single values.
     plain_rows: bool,
+    #[cfg(target_arch = "arm")]
+    expander: cortex_m::Expander,
 }
 
 impl<'a> Windows<'a> {
@@ -78,17 +80,33 @@ impl<'a> Windows<'a> {
             // Sums of small values are kept in 16 bits.
             _ => order == Order::Eights && pixel_bytes * bits.per_byte() == channels && shape.k_len() <= 8192,
         };
-        Windows { shape, bits, zero, input, order, row, pixel_bytes, plain_rows }
+        Windows {
+            shape,
+            bits,
+            zero,
+            input,
+            order,
+            row,
+            pixel_bytes,
+            plain_rows,
+            #[cfg(target_arch = "arm")]
+            expander: cortex_m::Expander::new(shape, bits, row, pixel_bytes, input),
+        }
     }
 
     /// Expands the windows at two output pixels, given as `(row, column)`; returns the sums of their values.
+    #[inline(always)]
     pub fn pair(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
         #[cfg(target_arch = "arm")]
-        if let (true, [Some(first), Some(second)]) = (self.plain_rows, pixels.map(|at| self.inside(at))) {
-            if let Some(sums) = cortex_m::pair(self, [first, second], words) {
-                return sums;
-            }
+        if let (true, [Some(first), Some(second)]) = (self.plain_rows, pixels.map(|at| self.inside(at)))
+            && let Some(sums) = self.expander.pair(self.input, [first, second], words)
+        {
+            return sums;
         }
+        self.one_by_one(pixels, words)
+    }
+
+    fn one_by_one(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
         let mut sums = [0; 2];
         for (lane, at) in pixels.into_iter().enumerate() {
             let mut writer = Writer::<2>::new(words, lane, self.order);
@@ -100,6 +118,7 @@ impl<'a> Windows<'a> {
 
     /// Byte offset of a window that lies on the input entirely.
     #[cfg(target_arch = "arm")]
+    #[inline(always)]
     fn inside(&self, (row, column): (usize, usize)) -> Option<usize> {
         let shape = self.shape;
         let y = (row * usize::from(shape.stride_h)).checked_sub(shape.pad_top.into())?;

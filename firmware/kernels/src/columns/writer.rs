@@ -1,8 +1,7 @@
 //! Writes one pixel's values into its lane of a column buffer.
 
 use super::Order;
-use crate::Bits;
-use crate::quads;
+use crate::{Bits, activations, quads};
 
 /// A lane of `L` interleaved ones, from value 0 on.
 pub(crate) struct Writer<'a, const L: usize> {
@@ -37,16 +36,24 @@ impl<'a, const L: usize> Writer<'a, L> {
 
     /// Writes `count` times the same value.
     pub fn fill(&mut self, value: u8, count: usize) {
-        let word = u32::from(value) * 0x0101_0101;
-        if !self.at_group() {
-            return (0..count).for_each(|_| self.value(value));
+        let group = self.order.group();
+        let whole = if self.at_group() { count / group * group } else { 0 };
+        let pair = u32::from(value) * 0x0001_0001;
+        for word in self.lane_words(whole / 2) {
+            *word = pair;
         }
-        for _ in 0..count / 4 {
-            self.four_bytes(word);
-        }
-        for _ in 0..count % 4 {
+        self.sum = self.sum.wrapping_add(u32::from(value) * whole as u32);
+        self.count += whole;
+        for _ in whole..count {
             self.value(value);
         }
+    }
+
+    /// The next `steps` words of the lane, from a group on.
+    fn lane_words(&mut self, steps: usize) -> impl Iterator<Item = &mut u32> {
+        let first = self.count / 2 * L;
+        let (lane, end) = (self.lane, first + steps * L);
+        self.words[first..end].iter_mut().skip(lane).step_by(L)
     }
 
     /// Completes the last group with zeros.
@@ -68,51 +75,55 @@ impl<'a, const L: usize> Writer<'a, L> {
 
     #[inline(always)]
     fn expand_at(&mut self, packed: &[u8], count: usize, bits: Bits) {
-        let step = quads::quad_bytes(4, bits);
-        for four in packed[..count / 4 * step].chunks_exact(step) {
-            self.four_bytes(quads::read(four, bits));
-        }
-        if !count.is_multiple_of(4) {
-            let rest = quads::read(&packed[count / 4 * step..][..quads::quad_bytes(count % 4, bits)], bits);
-            for byte in rest.to_le_bytes().into_iter().take(count % 4) {
-                self.value(byte);
+        let group = self.order.group();
+        let whole = if self.at_group() { count / group * group } else { 0 };
+        let (groups, rest) = packed.split_at(whole / bits.per_byte());
+        let step = group / bits.per_byte();
+        let mut sum = self.sum;
+        let mut at = self.count / 2 * L + self.lane;
+        for bytes in groups.chunks_exact(step) {
+            let words = &mut self.words[at..];
+            if self.order == Order::Fours {
+                let [even, odd] = pairs_of_four(quads::read(bytes, bits));
+                words[0] = even;
+                words[L] = odd;
+                sum = sum.wrapping_add(sum_of_halves(even + odd));
+            } else {
+                let pairs = pairs_of_eight(bytes, bits);
+                for (i, pair) in pairs.into_iter().enumerate() {
+                    words[i * L] = pair;
+                }
+                sum = sum.wrapping_add(sum_of_halves(pairs.iter().sum()));
             }
+            at += group / 2 * L;
+        }
+        self.sum = sum;
+        self.count += whole;
+        for k in 0..count - whole {
+            self.value(activations::get(rest, k, bits));
         }
     }
 
     fn at_group(&self) -> bool {
-        self.count.is_multiple_of(4) && (self.order == Order::Fours || self.count.is_multiple_of(8))
-    }
-
-    /// Writes four values given as bytes, at a multiple of four values.
-    #[inline(always)]
-    fn four_bytes(&mut self, word: u32) {
-        self.sum = self.sum.wrapping_add(sum_of_bytes(word));
-        let first = self.count / 2 * L + self.lane;
-        match self.order {
-            Order::Fours => {
-                self.words[first] = word & 0x00FF_00FF;
-                self.words[first + L] = (word >> 8) & 0x00FF_00FF;
-            }
-            Order::Eights if self.count.is_multiple_of(8) => {
-                for (i, byte) in word.to_le_bytes().into_iter().enumerate() {
-                    self.words[first + i * L] = byte.into();
-                }
-            }
-            Order::Eights => {
-                for (i, byte) in word.to_le_bytes().into_iter().enumerate() {
-                    self.words[first + i * L - 2 * L] |= u32::from(byte) << 16;
-                }
-            }
-        }
-        self.count += 4;
+        self.count.is_multiple_of(self.order.group())
     }
 }
 
+fn pairs_of_four(bytes: u32) -> [u32; 2] {
+    [bytes & 0x00FF_00FF, (bytes >> 8) & 0x00FF_00FF]
+}
+
+/// Values `i` and `i + 4` of eight narrow ones.
 #[inline(always)]
-fn sum_of_bytes(word: u32) -> u32 {
-    let pairs = (word & 0x00FF_00FF) + ((word >> 8) & 0x00FF_00FF);
-    (pairs & 0xFFFF) + (pairs >> 16)
+fn pairs_of_eight(packed: &[u8], bits: Bits) -> [u32; 4] {
+    let bytes = packed.iter().rev().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
+    let spread = if bits == Bits::B4 { bytes } else { (bytes | bytes << 8) & 0x00FF_00FF };
+    let mask = u32::from(bits.max_activation()) * 0x0001_0001;
+    core::array::from_fn(|i| spread >> (i as u8 * bits.get()) & mask)
+}
+
+fn sum_of_halves(pair: u32) -> u32 {
+    (pair & 0xFFFF) + (pair >> 16)
 }
 
 #[cfg(test)]

@@ -50,8 +50,31 @@ unsafe extern "C" {
     fn bitrack_vector_w2_o2(frame: &Frame);
 }
 
+/// What is the same for all pixels of a layer.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
+    pair: unsafe extern "C" fn(&Frame),
+    vector: unsafe extern "C" fn(&Frame),
+    /// Values of the first chunk; the others are whole.
+    first: usize,
+    chunks: usize,
+}
+
+impl Kernels {
+    pub fn new(w_bits: Bits, out_bits: Bits, k: usize) -> Self {
+        let chunks = k.div_ceil(CHUNK);
+        Kernels {
+            pair: quads_kernel(w_bits, out_bits),
+            vector: vector_kernel(w_bits, out_bits),
+            first: k - (chunks - 1) * CHUNK,
+            chunks,
+        }
+    }
+}
+
 /// # Safety
-/// As [`Panel::quads`].
+/// As [`Panel::whole_quads`].
+#[inline(always)]
 pub(super) unsafe fn quads<const L: usize>(
     panel: &Panel<'_>,
     columns: &Columns<'_, L>,
@@ -61,37 +84,28 @@ pub(super) unsafe fn quads<const L: usize>(
     const { assert!(L == 1 || L == 2) };
     // What one step of unrolling multiplies, and how many there are in a round: see the `.rept`s.
     let (unit, round) = if L == 1 { (8, 4) } else { (4, 8) };
+    let Kernels { pair, vector, first, chunks } = panel.kernels;
     debug_assert!(panel.k.is_multiple_of(unit));
-    let chunks = panel.k.div_ceil(CHUNK);
-    let first = panel.k - (chunks - 1) * CHUNK;
-    let units = first / unit;
-    let range = columns.words[..panel.k * L / 2].as_ptr_range();
-    let first_end = columns.words[..first * L / 2].as_ptr_range().end;
-    let mut sums = [0; 2];
-    let mut out = [core::ptr::null_mut(); 2];
-    for lane in 0..L {
-        sums[lane] = columns.sums[lane] << (panel.w_bits.get() - 1);
-        out[lane] = pixels[lane];
-    }
+    let start = columns.words.as_ptr();
+    let first_end = start.wrapping_add(first * L / 2);
+    let offset = panel.w_bits.get() - 1;
     let frame = Frame {
-        columns: range.start,
+        columns: start,
         chunk_end: first_end,
-        entry: units.next_multiple_of(round) - units,
-        sums,
-        out,
+        entry: (first / unit).wrapping_neg() % round,
+        sums: [columns.sums[0] << offset, columns.sums[L - 1] << offset],
+        out: [pixels[0], pixels[L - 1]],
         channels: panel.channels.as_ptr(),
         quads: count,
         rare: (chunks - 1) + usize::from(panel.requant.shift),
         zero: u32::from(panel.requant.out_zero),
-        end: range.end,
+        end: start.wrapping_add(panel.k * L / 2),
         first_end,
         shift: u32::from(panel.requant.shift),
         weights: panel.weights.as_ptr(),
     };
-    let kernel =
-        if L == 1 { vector_kernel(panel.w_bits, panel.out_bits) } else { quads_kernel(panel.w_bits, panel.out_bits) };
     // SAFETY: the frame describes buffers that the caller promised to be large enough; the kernels keep AAPCS.
-    unsafe { kernel(&frame) }
+    unsafe { if L == 1 { vector(&frame) } else { pair(&frame) } }
 }
 
 fn quads_kernel(w_bits: Bits, out_bits: Bits) -> unsafe extern "C" fn(&Frame) {

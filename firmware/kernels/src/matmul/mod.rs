@@ -12,7 +12,7 @@ pub(crate) mod layout;
 mod portable;
 
 use crate::requant::{Channel, Requant};
-use crate::{Bits, KernelError};
+use crate::{Bits, KernelError, activations, quads};
 
 /// Values of one output pixel that are multiplied before an accumulator's fields are taken apart; see [`layout`].
 pub(crate) const CHUNK: usize = 256;
@@ -40,6 +40,12 @@ pub(crate) struct Panel<'a> {
     pub w_bits: Bits,
     pub out_bits: Bits,
     pub requant: Requant,
+    /// Whole quads of channels.
+    quads: usize,
+    /// Bytes of an output pixel.
+    pixel: usize,
+    #[cfg(target_arch = "arm")]
+    kernels: cortex_m::Kernels,
 }
 
 impl<'a> Panel<'a> {
@@ -55,49 +61,59 @@ impl<'a> Panel<'a> {
         let want = layout::weights_len(channels.len(), k, w_bits);
         crate::error::check_len("weights", weights.len(), want)?;
         crate::error::check_words("weights", weights, want)?;
-        Ok(Panel { weights, channels, k, w_bits, out_bits, requant: requant.unclamped(out_bits) })
+        Ok(Panel {
+            weights,
+            channels,
+            k,
+            w_bits,
+            out_bits,
+            requant: requant.unclamped(out_bits),
+            quads: channels.len() / QUAD,
+            pixel: activations::pixel_bytes(channels.len(), out_bits),
+            #[cfg(target_arch = "arm")]
+            kernels: cortex_m::Kernels::new(w_bits, out_bits, k),
+        })
     }
 
     /// Computes all channels of `L` output pixels at byte `offsets` of `output`; the offsets may be equal.
+    #[inline(always)]
     pub fn run<const L: usize>(&self, columns: &Columns<'_, L>, output: &mut [u8], offsets: [usize; L]) {
-        let pixel = crate::activations::pixel_bytes(self.channels.len(), self.out_bits);
-        assert!(columns.words.len() >= self.k * L / 2 && offsets.iter().all(|&at| at + pixel <= output.len()));
-        let quads = self.channels.len() / QUAD;
-        let quad_bytes = QUAD * usize::from(self.out_bits.get()) / 8;
-        if quads > 0 {
-            let pixels = offsets.map(|at| output[at..].as_mut_ptr());
+        assert!(columns.words.len() >= self.k * L / 2 && offsets.iter().all(|&at| at + self.pixel <= output.len()));
+        if self.quads > 0 {
+            let start = output.as_mut_ptr();
+            let pixels = offsets.map(|at| start.wrapping_add(at));
             // SAFETY: `quads` whole quads of weights, constants and outputs exist: checked in `new` and just above.
-            unsafe { self.quads(columns, quads, pixels) };
+            unsafe { self.whole_quads(columns, self.quads, pixels) };
         }
-        let tail = self.channels.len() % QUAD;
-        if tail > 0 {
-            let pixels = self.tail(columns, quads);
-            for (at, bytes) in offsets.into_iter().zip(pixels) {
-                let rest = &mut output[at + quads * quad_bytes..at + pixel];
-                let mask = tail_mask(tail * usize::from(self.out_bits.get()));
-                let bytes = (u32::from_le_bytes(bytes) & mask).to_le_bytes();
-                rest.copy_from_slice(&bytes[..rest.len()]);
-            }
+        if self.channels.len() > self.quads * QUAD {
+            self.tail(columns, output, offsets);
         }
     }
 
     /// Computes the last, incomplete quad with made-up constants for the missing channels.
-    fn tail<const L: usize>(&self, columns: &Columns<'_, L>, quads: usize) -> [[u8; 4]; L] {
+    fn tail<const L: usize>(&self, columns: &Columns<'_, L>, output: &mut [u8], offsets: [usize; L]) {
         let mut channels = [Channel::default(); QUAD];
-        let rest = &self.channels[quads * QUAD..];
+        let rest = &self.channels[self.quads * QUAD..];
         channels[..rest.len()].copy_from_slice(rest);
-        let last = &self.weights[quads * layout::quad_len(self.k, self.w_bits)..];
-        let panel = Panel { weights: last, channels: &channels, ..*self };
-        let mut outputs = [[0; 4]; L];
-        let pixels = outputs.each_mut().map(|bytes| bytes.as_mut_ptr());
-        // SAFETY: one quad of weights is left, four constants exist and either output has room for four bytes.
-        unsafe { panel.quads(columns, 1, pixels) };
-        outputs
+        let weights = &self.weights[self.quads * layout::quad_len(self.k, self.w_bits)..];
+        let panel = Panel { weights, channels: &channels, ..*self };
+        let mut words = [[0; 4]; L];
+        let pixels = words.each_mut().map(|bytes| bytes.as_mut_ptr());
+        // SAFETY: one quad of weights is left, four constants exist and each output has room for four bytes.
+        unsafe { panel.whole_quads(columns, 1, pixels) };
+        let mask = (1 << (rest.len() * usize::from(self.out_bits.get()))) - 1;
+        for (at, word) in offsets.into_iter().zip(words) {
+            let bytes = (u32::from_le_bytes(word) & mask).to_le_bytes();
+            let start = at + quads::quad_bytes(self.quads * QUAD, self.out_bits);
+            let target = &mut output[start..at + self.pixel];
+            target.copy_from_slice(&bytes[..target.len()]);
+        }
     }
 
     /// # Safety
     /// `count > 0` quads must exist in weights and channels, and room for their outputs at each pixel.
-    unsafe fn quads<const L: usize>(&self, columns: &Columns<'_, L>, count: usize, pixels: [*mut u8; L]) {
+    #[inline(always)]
+    unsafe fn whole_quads<const L: usize>(&self, columns: &Columns<'_, L>, count: usize, pixels: [*mut u8; L]) {
         #[cfg(target_arch = "arm")]
         // SAFETY: the caller's promise.
         unsafe {
@@ -109,8 +125,4 @@ impl<'a> Panel<'a> {
             portable::quads(self, columns, count, pixels);
         }
     }
-}
-
-fn tail_mask(bits: usize) -> u32 {
-    if bits >= 32 { u32::MAX } else { (1 << bits) - 1 }
 }
