@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, oneshot};
 use tracing::info;
 
 use crate::api::{self, App};
-use crate::campaign::Campaigns;
+use crate::campaign::{AgentPlan, Campaigns};
 use crate::config::Config;
 use crate::images::Images;
 use crate::measuring::Measuring;
@@ -40,7 +40,8 @@ pub async fn run(config: Config) -> Result<()> {
     let measuring =
         Measuring { rack: rack.clone(), store: store.clone(), images: images.clone(), events: events.clone() };
     let config = Arc::new(config);
-    let campaigns = Campaigns::new(config, store.clone(), measuring.clone(), events.clone(), url.clone());
+    let campaigns =
+        Campaigns::new(config, store.clone(), measuring.clone(), events.clone(), AgentPlan::new(url.clone()));
     campaigns.resume_all().await?;
     let app =
         App { store, rack: rack.clone(), campaigns: campaigns.clone(), measuring, images, events, started_at: now() };

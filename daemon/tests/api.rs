@@ -1,15 +1,18 @@
 //! The daemon's API with a rack whose emulator is missing: everything but a board. What an agent and the page rely on.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hil::api::{self, App};
-use hil::campaign::Campaigns;
+use hil::campaign::{AgentPlan, Campaigns};
 use hil::config::Config;
 use hil::images::Images;
 use hil::measuring::Measuring;
 use hil::rack::{Rack, canary_image, sha256};
 use hil::store::{Store, now};
+use hil::types::{CampaignState, Event, FailureClass};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -26,7 +29,8 @@ data = "fashion-mnist"
 budget = 5
 board-types = ["mps2-an386"]
 limits = { flash = "60%", ram = "20 KiB" }
-window = "03:00-03:01"      # closed for all but a minute a week: no agent gets in the way
+# Closed for all but a minute a week: no agent gets in the way.
+window = "03:00-03:01"
 days = "sun"
 agent = { epochs = 2 }
 "#;
@@ -37,6 +41,7 @@ struct Daemon {
     url: String,
     http: ureq::Agent,
     store: Arc<Store>,
+    events: broadcast::Sender<Event>,
 }
 
 /// Status and body.
@@ -44,8 +49,12 @@ type Answer = (u16, Value);
 
 impl Daemon {
     async fn start() -> Self {
+        Self::start_with(CONFIG, None).await
+    }
+
+    async fn start_with(config: &str, agent: Option<PathBuf>) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let config = Config::parse(CONFIG, &folder.path().join("hil.toml")).expect("valid");
+        let config = Config::parse(config, &folder.path().join("hil.toml")).expect("valid");
         let store = Arc::new(Store::open(&config.daemon.database).expect("a store"));
         let (events, _) = broadcast::channel(64);
         let rack = Rack::start(&config, store.clone(), events.clone()).await.expect("a rack");
@@ -54,11 +63,13 @@ impl Daemon {
             Measuring { rack: rack.clone(), store: store.clone(), images: images.clone(), events: events.clone() };
         let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let campaigns = Campaigns::new(Arc::new(config), store.clone(), measuring.clone(), events.clone(), url.clone());
-        let app = App { store: store.clone(), rack, campaigns, measuring, images, events, started_at: now() };
+        let agents = AgentPlan { url: url.clone(), program: agent, first_pause: Duration::from_millis(10) };
+        let campaigns = Campaigns::new(Arc::new(config), store.clone(), measuring.clone(), events.clone(), agents);
+        let app =
+            App { store: store.clone(), rack, campaigns, measuring, images, events: events.clone(), started_at: now() };
         tokio::spawn(axum::serve(listener, api::router(Arc::new(app))).into_future());
         let http = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        Self { _folder: folder, url, http, store }
+        Self { _folder: folder, url, http, store, events }
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -197,6 +208,31 @@ async fn the_page_is_served_and_events_begin_with_the_rack() {
     assert_eq!(tokio::task::spawn_blocking(read).await.expect("no panic"), "event: hello");
 }
 
+/// The agent dies at once, each time: the campaign is not restarted for ever, and says why it failed.
+#[tokio::test]
+async fn a_campaign_whose_agent_only_dies_fails_with_its_last_words() {
+    let folder = TempDir::new().expect("a folder");
+    let agent = folder.path().join("agent");
+    std::fs::write(&agent, "#!/bin/sh\necho the model is unreadable >&2\nexit 3\n").expect("written");
+    std::fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    let always = CONFIG.replace("window = \"03:00-03:01\"", "").replace("days = \"sun\"", "");
+    let daemon = Daemon::start_with(&always, Some(agent)).await;
+    let mut events = daemon.events.subscribe();
+    daemon.post("campaigns/kws/start", json!({})).await;
+    let failed = async {
+        loop {
+            if let Ok(Event::Campaign(campaign)) = events.recv().await
+                && campaign.state == CampaignState::Failed
+            {
+                return campaign;
+            }
+        }
+    };
+    let failed = tokio::time::timeout(Duration::from_secs(60), failed).await.expect("it gives up");
+    let reason = failed.reason.unwrap_or_default();
+    assert!(reason.contains("the model is unreadable") && reason.contains("exit status: 3"), "{reason}");
+}
+
 /// The runner is missing here, so the board is quarantined after three tries; a measurement asked for directly says so.
 #[tokio::test]
 async fn without_a_usable_board_a_measurement_is_the_rigs_failure() {
@@ -213,5 +249,5 @@ async fn without_a_usable_board_a_measurement_is_the_rigs_failure() {
     let why = rack["boards"][0]["last_failure"]["message"].as_str().unwrap_or_default().to_owned();
     assert!(why.contains("cargo xtask firmware"), "{why}");
     let failures = daemon.store.read(|db| db.board_failure("v1")).await.expect("read").expect("kept");
-    assert_eq!(failures.class, hil::types::FailureClass::Rig);
+    assert_eq!(failures.class, FailureClass::Rig);
 }

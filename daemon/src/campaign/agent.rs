@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::AgentPlan;
 use crate::process;
 
 /// How long an agent may take to end when it is asked to.
@@ -39,14 +40,14 @@ impl Agent {
     ///
     /// # Errors
     /// In words: the program is missing, or the log cannot be written.
-    pub fn start(url: &str, campaign: i64, log: PathBuf) -> Result<Self, String> {
+    pub fn start(plan: &AgentPlan, campaign: i64, log: PathBuf) -> Result<Self, String> {
         let missing = "no `hil-agent` program beside hil or on PATH; build it: cargo build -p bitrack-search";
-        let program = process::find_program("hil-agent").ok_or(missing)?;
+        let program = plan.program.clone().or_else(|| process::find_program("hil-agent")).ok_or(missing)?;
         let failed = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
         let output = open_log(&log).map_err(|e| failed(&log, e))?;
         let errors = output.try_clone().map_err(|e| failed(&log, e))?;
         let mut command = Command::new(&program);
-        command.args(["run", "--daemon", url, "--campaign", &campaign.to_string()]);
+        command.args(["run", "--daemon", &plan.url, "--campaign", &campaign.to_string()]);
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = process::spawn(command).map_err(|e| failed(&program, e))?;
         Ok(Self { pid: child.id(), child: Arc::new(Mutex::new(child)), log })

@@ -35,6 +35,24 @@ pub struct Runtime {
     pub reason: Option<String>,
 }
 
+/// How agents are started.
+#[derive(Debug, Clone)]
+pub struct AgentPlan {
+    /// Where they find the daemon.
+    pub url: String,
+    /// The program; `None` looks for `hil-agent` beside this one and on `PATH`.
+    pub program: Option<PathBuf>,
+    /// Pause before one that died is started again; doubles with each fruitless start.
+    pub first_pause: Duration,
+}
+
+impl AgentPlan {
+    /// Agents as people have them.
+    pub fn new(url: String) -> Self {
+        Self { url, program: None, first_pause: Duration::from_secs(2) }
+    }
+}
+
 struct Task {
     runtime: Runtime,
     /// Wakes the task to look at the store again.
@@ -48,8 +66,7 @@ pub struct Campaigns {
     store: Arc<Store>,
     measuring: Measuring,
     events: broadcast::Sender<Event>,
-    /// Where agents find the daemon.
-    url: String,
+    agents: AgentPlan,
     tasks: Mutex<HashMap<i64, Task>>,
     /// Episodes being measured now, so that asking twice measures once.
     in_flight: Mutex<HashSet<i64>>,
@@ -63,14 +80,14 @@ impl Campaigns {
         store: Arc<Store>,
         measuring: Measuring,
         events: broadcast::Sender<Event>,
-        url: String,
+        agents: AgentPlan,
     ) -> Arc<Self> {
         Arc::new(Self {
             config,
             store,
             measuring,
             events,
-            url,
+            agents,
             tasks: Mutex::default(),
             in_flight: Mutex::default(),
             shutdown: watch::channel(false).0,
@@ -261,7 +278,7 @@ impl Campaigns {
         wake: &Notify,
         shutdown: &mut watch::Receiver<bool>,
     ) -> Ended {
-        let mut agent = match Agent::start(&self.url, campaign.id, self.agent_log(&campaign.name)) {
+        let mut agent = match Agent::start(&self.agents, campaign.id, self.agent_log(&campaign.name)) {
             Ok(agent) => agent,
             Err(why) => return Ended::Died(why),
         };
@@ -308,7 +325,7 @@ impl Campaigns {
             }
             return self.set_runtime(id, false, None).await;
         }
-        let pause = Duration::from_secs(1) * 2u32.pow(fruitless.min(6));
+        let pause = self.agents.first_pause * 2u32.pow(fruitless.saturating_sub(1).min(5));
         self.set_runtime(id, false, Some(format!("agent died, starting again in {} s: {why}", pause.as_secs()))).await;
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -134,11 +134,11 @@ impl Owner {
         loop {
             let result = match self.clean().await {
                 Ok(()) => self.work().await,
-                Err(fault) => Err(fault),
+                Err(fault) => Err(Trouble::new(self.name(), class_of(&fault), &fault)),
             };
             match result {
                 Ok(()) => return,
-                Err(fault) => self.recover(fault).await,
+                Err(trouble) => self.recover(trouble).await,
             }
         }
     }
@@ -181,7 +181,7 @@ impl Owner {
     }
 
     /// Takes goals until one shows that the board needs cleaning. `Ok` when there will be no more goals.
-    async fn work(&mut self) -> Result<(), Fault> {
+    async fn work(&mut self) -> Result<(), Trouble> {
         loop {
             self.status.enter(BoardState::Ready);
             self.available(Availability::Ready);
@@ -190,17 +190,16 @@ impl Owner {
                 Some(Goal::Recover) => {}
                 Some(Goal::Measure { job, reply }) => {
                     let result = self.measure(&job).await;
-                    let fault = result.as_ref().err().filter(|f| f.class != FailureClass::Candidate);
-                    let needs_cleaning = fault.map(|f| f.fault.to_string());
-                    if needs_cleaning.is_some() {
+                    let guilty = result.as_ref().err().filter(|f| f.class != FailureClass::Candidate);
+                    let trouble = guilty.map(|f| Trouble::new(self.name(), f.class, &f.fault));
+                    if trouble.is_some() {
                         self.available(Availability::NotYet);
                     }
                     self.settle(&result).await;
-                    // Whoever asked may be gone; what was measured is in the answer only, as nothing was accepted yet.
-                    let sent = reply.send(result).err();
-                    match needs_cleaning {
-                        None => {}
-                        Some(text) => return Err(sent.and_then(Result::err).map_or(Fault::Rig(text), |f| f.fault)),
+                    // Whoever asks records what comes of it; only when it is gone the owner does.
+                    let recorded = reply.send(result).is_ok();
+                    if let Some(trouble) = trouble {
+                        return Err(Trouble { recorded, ..trouble });
                     }
                 }
             }
@@ -272,13 +271,13 @@ impl Owner {
     }
 
     /// Notes a failure and waits before the next try, longer each time; after too many, until somebody asks for it.
-    async fn recover(&mut self, fault: Fault) {
+    async fn recover(&mut self, trouble: Trouble) {
         self.available(Availability::NotYet);
-        warn!(board = %self.name(), "{fault}");
-        self.note_failure(&fault).await;
+        warn!(board = %self.name(), "{}", trouble.failure.message);
+        self.note(&trouble).await;
         self.bench.disconnect().await;
         let failures = self.status.get().failures_in_a_row;
-        if fault.is_permanent() || failures >= QUARANTINE_AFTER {
+        if trouble.permanent || failures >= QUARANTINE_AFTER {
             self.status.enter(BoardState::Quarantined);
             self.available(Availability::Quarantined);
             self.until_recover().await;
@@ -286,7 +285,7 @@ impl Owner {
         } else {
             self.status.enter(BoardState::Recovering);
             let pause = Duration::from_millis(200) * 4u32.pow(failures.min(4));
-            // An earlier request to recover ends the pause.
+            // A request to recover ends the pause.
             let _ = tokio::time::timeout(pause, self.until_recover()).await;
         }
     }
@@ -305,23 +304,13 @@ impl Owner {
         std::future::pending().await
     }
 
-    async fn note_failure(&mut self, fault: &Fault) {
-        let name = self.name().to_owned();
-        let failure = NewFailure {
-            class: match fault.blame() {
-                Blame::Certain(FailureClass::Rig) => FailureClass::Rig,
-                _ => FailureClass::Board,
-            },
-            what: fault.what().to_owned(),
-            message: fault.to_string(),
-            evidence: fault.evidence(),
-            board: Some(name.clone()),
-            episode: None,
-            measurement: None,
-            image_sha256: None,
-        };
+    async fn note(&mut self, trouble: &Trouble) {
+        let (name, failure) = (self.name().to_owned(), trouble.failure.clone());
+        let recorded = trouble.recorded;
         let stored = self.store.write(move |db| {
-            db.add_failure(&failure)?;
+            if !recorded {
+                db.add_failure(&failure)?;
+            }
             db.board_failure(&name)
         });
         let last = stored.await.inspect_err(|e| warn!("a failure could not be recorded: {e}")).ok().flatten();
@@ -330,6 +319,39 @@ impl Owner {
             b.identity = None;
             b.last_failure = last;
         });
+    }
+}
+
+/// Why a board cannot go on as it is.
+struct Trouble {
+    failure: NewFailure,
+    /// Trying again is pointless until somebody has looked.
+    permanent: bool,
+    /// Somebody else keeps the failure.
+    recorded: bool,
+}
+
+impl Trouble {
+    fn new(board: &str, class: FailureClass, fault: &Fault) -> Self {
+        let failure = NewFailure {
+            class,
+            what: fault.what().to_owned(),
+            message: fault.to_string(),
+            evidence: fault.evidence(),
+            board: Some(board.to_owned()),
+            episode: None,
+            measurement: None,
+            image_sha256: None,
+        };
+        Self { failure, permanent: fault.is_permanent(), recorded: false }
+    }
+}
+
+/// Whose fault it is when no candidate is involved.
+fn class_of(fault: &Fault) -> FailureClass {
+    match fault.blame() {
+        Blame::Certain(FailureClass::Rig) => FailureClass::Rig,
+        _ => FailureClass::Board,
     }
 }
 

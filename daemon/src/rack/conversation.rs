@@ -9,7 +9,7 @@ use bitrack_wire::client::{Client, ClientError, RunOutcome};
 use bitrack_wire::{HelloReply, RunRequest, Source, TimerUnit, Verdict};
 
 use super::Fault;
-use super::fault::{WrongOutput, load_fault};
+use super::fault::{WrongOutput, load_fault, run_fault};
 use crate::config::{Board, BoardType, Unit};
 use crate::types::{Identity, LayerTicks};
 
@@ -134,7 +134,7 @@ fn run_vector<T: Read + Write>(
         want_layer_ticks: vector == 0,
         want_layer_crcs: false,
     };
-    let outcome = client.run(request, counts.silence, |_, _| {}).map_err(Fault::Run)?;
+    let outcome = client.run(request, counts.silence, |_, _| {}).map_err(run_fault)?;
     let expected = expected_crc(image, vector)?;
     let offset = match outcome.report.verdict {
         // The board's word is not enough: the checksum must agree, and so must the image it claims to have run.

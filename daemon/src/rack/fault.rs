@@ -157,3 +157,11 @@ pub fn load_fault(error: ClientError) -> Fault {
         other => Fault::Silent(other),
     }
 }
+
+/// A run that did not end: the candidate may have killed the board, but a line that is gone is no candidate's doing.
+pub fn run_fault(error: ClientError) -> Fault {
+    match error {
+        ClientError::Io { .. } | ClientError::Closed { .. } | ClientError::Echo => Fault::Silent(error),
+        other => Fault::Run(other),
+    }
+}

@@ -35,6 +35,8 @@ enum Ill {
     Mute,
     /// It starts anew while it runs.
     Resets,
+    /// Its cable is pulled while it runs.
+    Unplugged,
 }
 
 /// A board made of code, at the other end of a line made of memory.
@@ -64,7 +66,7 @@ impl FakeBoard {
                 let info = self.info();
                 self.say(seq, &Response::Image(info));
             }
-            Request::Run(_) if self.ill == Ill::Mute => {}
+            Request::Run(_) if matches!(self.ill, Ill::Mute | Ill::Unplugged) => {}
             Request::Run(_) if self.ill == Ill::Resets => self.say(UNSOLICITED, &Response::Booted),
             Request::Run(_) if self.ill == Ill::Dies => {
                 let fault = BoardError::Fault { kind: FaultKind::HardFault, pc: 0x1234, op: Some(0) };
@@ -140,7 +142,8 @@ impl io::Write for FakeBoard {
 impl io::Read for FakeBoard {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.answers.is_empty() {
-            return Err(io::ErrorKind::TimedOut.into());
+            let gone = self.ill == Ill::Unplugged;
+            return Err(if gone { io::ErrorKind::BrokenPipe.into() } else { io::ErrorKind::TimedOut.into() });
         }
         self.answers.read(buf)
     }
@@ -181,6 +184,7 @@ fn each_illness_has_its_blame() {
     let blames = [
         (Ill::Corrupt, Blame::Certain(FailureClass::Board)),
         (Ill::OtherImage, Blame::Certain(FailureClass::Board)),
+        (Ill::Unplugged, Blame::Certain(FailureClass::Board)),
         (Ill::WrongBit, Blame::InDoubt),
         (Ill::Dies, Blame::InDoubt),
         (Ill::Mute, Blame::InDoubt),
