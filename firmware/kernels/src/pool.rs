@@ -91,7 +91,10 @@ fn validate(shape: &PoolShape, in_bits: Bits, out_bits: Bits, input: &[u8], outp
 /// The rule of [`AverageArgs`] for a window of `count` values with offset-free sum `acc`.
 fn average_of(acc: i32, count: u32, full: u32, rescale: Rescale) -> u8 {
     let requant = rescale.requant;
-    let mult = i64::from(rescale.mult) * i64::from(full) / i64::from(count);
+    let mult = match count == full {
+        true => i64::from(rescale.mult),
+        false => i64::from(rescale.mult) * i64::from(full) / i64::from(count),
+    };
     let scaled = ((i64::from(acc) << requant.shift).wrapping_mul(mult).wrapping_add(1 << 31)) >> 32;
     let y = scaled.wrapping_add(i64::from(requant.out_zero));
     y.clamp(i64::from(requant.act_min), i64::from(requant.act_max)) as u8
@@ -126,12 +129,12 @@ impl Window<'_> {
     fn sums_at(&self, bits: Bits) -> [i32; QUAD] {
         let mut sums = [0; QUAD];
         for row in 0..self.rows {
-            let pixels = &self.input[row * self.row_bytes..];
-            for first in (0..self.columns).step_by(MAX_PAIR_SUM) {
-                let end = self.columns.min(first + MAX_PAIR_SUM);
+            let start = row * self.row_bytes;
+            let row = &self.input[start..start + (self.columns - 1) * self.pixel_bytes + self.quad_bytes];
+            for part in row.chunks(MAX_PAIR_SUM * self.pixel_bytes) {
                 let (mut even, mut odd) = (0u32, 0u32);
-                for x in first..end {
-                    let word = quads::read(&pixels[x * self.pixel_bytes..][..self.quad_bytes], bits);
+                for pixel in part.chunks(self.pixel_bytes) {
+                    let word = quads::read(&pixel[..self.quad_bytes], bits);
                     even += word & 0x00FF_00FF;
                     odd += (word >> 8) & 0x00FF_00FF;
                 }
@@ -178,12 +181,16 @@ fn for_each_quad(
         let rows = span(row, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h);
         let columns = span(column, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w);
         let start = rows.start * row_bytes + columns.start * pixel_bytes;
+        // Rows of full width lie side by side: one long row.
+        let whole = columns.len() == usize::from(shape.in_w);
+        let (row_count, column_count) =
+            if whole { (1, rows.len() * columns.len()) } else { (rows.len(), columns.len()) };
         for first in (0..channels).step_by(QUAD) {
             let live = QUAD.min(channels - first);
             let window = Window {
                 input: &input[start + quad_bytes(first, in_bits)..],
-                rows: rows.len(),
-                columns: columns.len(),
+                rows: row_count,
+                columns: column_count,
                 row_bytes,
                 pixel_bytes,
                 quad_bytes: quad_bytes(live, in_bits),

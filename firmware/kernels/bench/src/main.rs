@@ -11,6 +11,8 @@ mod board;
 #[allow(dead_code)]
 mod harness;
 mod networks;
+#[path = "../../tests/harness/shapes.rs"]
+mod shapes;
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
@@ -27,7 +29,7 @@ static HEAP: Bump = Bump::new();
 #[cortex_m_rt::entry]
 fn main() -> ! {
     board::start_counter();
-    let mut good = true;
+    let mut good = check_tables();
     for w_bits in Bits::ALL {
         for in_bits in Bits::ALL {
             for layer in networks::LAYERS {
@@ -36,6 +38,30 @@ fn main() -> ! {
         }
     }
     board::exit(good)
+}
+
+/// The shapes of the host's tests, all widths, both fills and all alignments, on this processor.
+fn check_tables() -> bool {
+    let convs = shapes::CONVS.iter().map(|shape| Op::Conv(*shape));
+    let depthwise = shapes::DEPTHWISE.iter().map(|shape| Op::Depthwise(*shape));
+    let connected = shapes::FULLY_CONNECTED.iter().map(|shape| Op::Fc(*shape));
+    let (mut cases, mut wrong) = (0u32, 0u32);
+    for op in convs.chain(depthwise).chain(connected) {
+        for (index, (w_bits, in_bits, out_bits)) in harness::all_widths().enumerate() {
+            for fill in [Fill::Uniform, Fill::Extreme] {
+                // SAFETY: the previous case is gone.
+                unsafe { HEAP.reset() };
+                let setting = Setting { w_bits, in_bits, out_bits, fill, offset: index % 4, seed: 1 };
+                cases += 1;
+                if let Err(difference) = harness::check(op, setting) {
+                    wrong += 1;
+                    let _ = writeln!(Uart, "WRONG {difference}");
+                }
+            }
+        }
+    }
+    let _ = writeln!(Uart, "# {cases} cases of the shape tables, {wrong} wrong");
+    wrong == 0
 }
 
 /// Counts one layer, checks its output against the oracle and prints a line.
