@@ -24,8 +24,18 @@ const UART_DATA: usize = 0;
 const UART_STATE: usize = 1;
 const UART_CONTROL: usize = 2;
 const UART_BAUD_DIVIDER: usize = 4;
+const UART_INTERRUPT: usize = 3;
 const TX_FULL: u32 = 1;
 const RX_FULL: u32 = 2;
+/// Transmitter, receiver, and the receiver's interrupt on.
+const UART_ON: u32 = 0b1011;
+/// Its bit in the interrupt status register, cleared by writing it.
+const RX_INTERRUPT: u32 = 2;
+
+/// The interrupt controller's words for interrupts 0 to 31: enable, and clear pending. UART 0's receiver is interrupt 0.
+const NVIC_ENABLE: *mut u32 = ptr::without_provenance_mut(0xE000_E100);
+const NVIC_CLEAR_PENDING: *mut u32 = ptr::without_provenance_mut(0xE000_E280);
+const UART_RX_IRQ: u32 = 1;
 
 /// CMSDK timer 0, 32 bits, counts down at 25 MHz: control (bit 0 runs), value, reload.
 const TIMER: *mut u32 = ptr::without_provenance_mut(0x4000_0000);
@@ -87,8 +97,11 @@ impl<const FPGA: u16> Board for Mps2<FPGA> {
     }
 
     fn read(&mut self) -> Option<u8> {
-        let ready = read_register(UART, UART_STATE) & RX_FULL != 0;
-        ready.then(|| read_register(UART, UART_DATA) as u8)
+        if read_register(UART, UART_STATE) & RX_FULL == 0 {
+            sleep_until_received();
+            return None;
+        }
+        Some(read_register(UART, UART_DATA) as u8)
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -102,7 +115,10 @@ impl<const FPGA: u16> Board for Mps2<FPGA> {
 impl<const FPGA: u16> Firmware for Mps2<FPGA> {
     fn init() -> Self {
         write_register(UART, UART_BAUD_DIVIDER, 16);
-        write_register(UART, UART_CONTROL, 0b11);
+        write_register(UART, UART_CONTROL, UART_ON);
+        // The interrupt wakes the core and is never taken: there is nothing to handle but the byte.
+        cortex_m::interrupt::disable();
+        write_register(NVIC_ENABLE, 0, UART_RX_IRQ);
         Self { timer: WideCounter::new() }
     }
 
@@ -112,12 +128,20 @@ impl<const FPGA: u16> Firmware for Mps2<FPGA> {
     }
 }
 
+/// An idle board that polled would keep a core of the host busy. A byte that came in the meantime has left its interrupt
+/// pending, so that the core does not sleep over it.
+fn sleep_until_received() {
+    cortex_m::asm::wfi();
+    write_register(UART, UART_INTERRUPT, RX_INTERRUPT);
+    write_register(NVIC_CLEAR_PENDING, 0, UART_RX_IRQ);
+}
+
 fn read_register(block: *mut u32, index: usize) -> u32 {
-    // SAFETY: the callers name registers of this machine's UART and timer; reading them touches no memory.
+    // SAFETY: the callers name registers of this machine's UART, timer and interrupt controller; reading them touches no memory.
     unsafe { block.wrapping_add(index).read_volatile() }
 }
 
 fn write_register(block: *mut u32, index: usize, value: u32) {
-    // SAFETY: as above, and neither device writes memory.
+    // SAFETY: as above, and none of these devices writes memory.
     unsafe { block.wrapping_add(index).write_volatile(value) }
 }

@@ -32,7 +32,8 @@ impl VirtualBoard {
     pub fn start(options: Options) -> Result<Self, Error> {
         let machine = options.machine;
         let (listener, probe_address) = listen(options.probe_address)?;
-        let flash = Flash::open(options.flash_file.as_deref())?;
+        let mut flash = Flash::open(options.flash_file.as_deref())?;
+        flash.number_chip()?;
         let (orders, inbox) = mailbox::mailbox().map_err(Error::Serial)?;
         let nudge = orders.clone();
         let serial = Serial::open(options.serial_link.as_deref(), move || {

@@ -1,6 +1,7 @@
 //! What the flash holds: kept here because QEMU forgets when it dies, and in a file across runs.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use crate::memory_map::{FLASH_BYTES, SECTOR_BYTES};
 
 /// The value of an erased byte.
 const ERASED: u8 = 0xFF;
+
+/// Where a chip's factory would have put its unique number, and how long it is: the flash's last bytes.
+const CHIP_ID_BYTES: usize = 16;
 
 /// An always current copy of the flash.
 pub(crate) struct Flash {
@@ -30,6 +34,16 @@ impl Flash {
         file.try_lock().map_err(|error| failed(error.into()))?;
         let content = load(&mut file).map_err(failed)?;
         Ok(Self { content, file: Some((path.to_owned(), file)) })
+    }
+
+    /// Gives the chip its own number, unless its flash holds one from an earlier run.
+    pub(crate) fn number_chip(&mut self) -> Result<(), Error> {
+        let at = FLASH_BYTES as usize - CHIP_ID_BYTES;
+        if self.content[at..].iter().any(|byte| *byte != ERASED) {
+            return Ok(());
+        }
+        let number: Vec<u8> = (0..2u8).flat_map(|half| RandomState::new().hash_one(half).to_le_bytes()).collect();
+        self.store(at as u32, &number)
     }
 
     /// Takes over bytes that have changed, in memory and in the file.
@@ -90,6 +104,23 @@ mod tests {
         let sectors: Vec<_> = again.written_sectors().collect();
         assert_eq!(sectors.len(), 1);
         assert_eq!((sectors[0].0, &sectors[0].1[..4]), (SECTOR_BYTES, &[0xFF, 1, 2, 0xFF][..]));
+    }
+
+    #[test]
+    fn each_chip_has_its_own_number_and_keeps_it() {
+        let number = |flash: &Flash| flash.content[FLASH_BYTES as usize - CHIP_ID_BYTES..].to_vec();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("flash.bin");
+        let mut flash = Flash::open(Some(&path)).expect("a new flash");
+        flash.number_chip().expect("stored");
+        let first = number(&flash);
+        drop(flash);
+        let mut again = Flash::open(Some(&path)).expect("the same flash");
+        again.number_chip().expect("stored");
+        assert_eq!(number(&again), first);
+        let mut other = Flash::open(None).expect("another flash");
+        other.number_chip().expect("stored");
+        assert_ne!(number(&other), first);
     }
 
     #[test]
