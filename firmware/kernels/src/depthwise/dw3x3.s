@@ -8,58 +8,68 @@
     .syntax unified
     .thumb
 
-@ Packed values in `even` as even and odd 16-bit pairs.
-.macro dw_spread bits, even, odd
-  .if \bits == 8
-    uxtb16  \odd, \even, ror #8
-    uxtb16  \even, \even
-  .elseif \bits == 4
-    orr     \even, \even, \even, lsl #8
-    and     \odd, \even, #0x00F000F0
-    and     \even, \even, #0x000F000F
-    lsr     \odd, \odd, #4
+@ Loads a quad of packed values: at [row + r3], or at [row], which then moves on by its own step.
+.macro dw_load bits, to, row, step
+  .ifb \step
+    .if \bits == 8
+      ldr   \to, [\row, r3]
+    .elseif \bits == 4
+      ldrh  \to, [\row, r3]
+    .else
+      ldrb  \to, [\row, r3]
+    .endif
   .else
-    orr     \even, \even, \even, lsl #12
-    and     \odd, \even, #0x000C000C
-    and     \even, \even, #0x00030003
-    lsr     \odd, \odd, #2
-  .endif
-.endm
-
-@ Four packed values at [row], which moves on by its own step.
-.macro dw_fetch_step bits, even, odd, row, step
-  .if \bits == 8
-    ldr     \even, [\row]
-  .elseif \bits == 4
-    ldrh    \even, [\row]
-  .else
-    ldrb    \even, [\row]
-  .endif
+    .if \bits == 8
+      ldr   \to, [\row]
+    .elseif \bits == 4
+      ldrh  \to, [\row]
+    .else
+      ldrb  \to, [\row]
+    .endif
     add     \row, \step
-    dw_spread \bits, \even, \odd
-.endm
-
-@ Four packed values at [row + r3].
-.macro dw_fetch_offset bits, even, odd, row, step
-  .if \bits == 8
-    ldr     \even, [\row, r3]
-  .elseif \bits == 4
-    ldrh    \even, [\row, r3]
-  .else
-    ldrb    \even, [\row, r3]
   .endif
-    dw_spread \bits, \even, \odd
 .endm
 
-@ The three rows of one column to r6..r11, in the order above.
-.macro dw_column_of bits, fetch
-    \fetch \bits, r9, r7, r0, r3
-    \fetch \bits, r11, r10, r1, r4
+@ One column to r6..r11, in the order above. Below 8 bits two rows lie in the halves of one word, and r12 has the
+@ lowest field of either half set.
+.macro dw_column_of bits, step0, step1, step2
+    dw_load \bits, r9, r0, \step0
+    dw_load \bits, r11, r1, \step1
+  .if \bits == 8
+    uxtb16  r7, r9, ror #8
+    uxtb16  r9, r9
+    uxtb16  r10, r11, ror #8
+    uxtb16  r11, r11
     pkhbt   r6, r9, r11, lsl #16
     pkhtb   r8, r11, r9, asr #16
     pkhbt   r9, r7, r10, lsl #16
     pkhtb   r11, r10, r7, asr #16
-    \fetch \bits, r7, r10, r2, r5
+    dw_load \bits, r7, r2, \step2
+    uxtb16  r10, r7, ror #8
+    uxtb16  r7, r7
+  .else
+    dw_load \bits, r7, r2, \step2
+    orr     r11, r9, r11, lsl #16
+    .if \bits == 4
+      orr   r7, r7, r7, lsl #8
+    .else
+      orr   r7, r7, r7, lsl #12
+    .endif
+    and     r6, r12, r11
+    and     r9, r12, r11, lsr #\bits
+    and     r8, r12, r11, lsr #2 * \bits
+    and     r11, r12, r11, lsr #3 * \bits
+    and     r10, r12, r7, lsr #\bits
+    and     r7, r12, r7
+  .endif
+.endm
+
+.macro dw_mask bits
+  .if \bits == 4
+    mov     r12, #0x000F000F
+  .elseif \bits == 2
+    mov     r12, #0x00030003
+  .endif
 .endm
 
 @ r0 = { three rows, three steps, destination, columns }: rows with a step each, which is zero for a row of padding.
@@ -72,16 +82,22 @@
 bitrack_dw3_expand_edge_b\bits:
     push    {r4-r11, lr}
     ldm     r0, {r0-r5, r12, lr}
+    push    {r11, lr}
+    mov     lr, r12
+    dw_mask \bits
 1:
-    dw_column_of \bits, dw_fetch_step
-    stm     r12!, {r6-r11}
-    subs    lr, #1
+    dw_column_of \bits, r3, r4, r5
+    stm     lr!, {r6-r11}
+    ldr     r6, [sp, #4]
+    subs    r6, #1
+    str     r6, [sp, #4]
     bne     1b
+    add     sp, #8
     pop     {r4-r11, pc}
     .size   bitrack_dw3_expand_edge_b\bits, . - bitrack_dw3_expand_edge_b\bits
 .endm
 
-@ Called by `rows` only: r0 r1 r2 rows, r3 = 0, r4 step, r5 columns, r12 destination; clobbers r6..r11.
+@ Called by `rows` only: r0 r1 r2 rows, r3 = 0, r4 step, r5 columns, r12 destination; clobbers all but r4.
 .macro dw_expand bits
     .section .text.bitrack_dw3_expand_b\bits, "ax", %progbits
     .p2align 2
@@ -89,24 +105,27 @@ bitrack_dw3_expand_edge_b\bits:
     .type   bitrack_dw3_expand_b\bits, %function
     .thumb_func
 bitrack_dw3_expand_b\bits:
+    push    {r4, lr}
+    mov     lr, r12
+    dw_mask \bits
     tst     r5, #1
     beq     1f
-    dw_column_of \bits, dw_fetch_offset
+    dw_column_of \bits
     add     r3, r4
-    stm     r12!, {r6-r11}
+    stm     lr!, {r6-r11}
 1:
     lsrs    r5, r5, #1
     beq     3f
 2:
   .rept 2
-    dw_column_of \bits, dw_fetch_offset
+    dw_column_of \bits
     add     r3, r4
-    stm     r12!, {r6-r11}
+    stm     lr!, {r6-r11}
   .endr
     subs    r5, #1
     bne     2b
 3:
-    bx      lr
+    pop     {r4, pc}
     .size   bitrack_dw3_expand_b\bits, . - bitrack_dw3_expand_b\bits
 .endm
 
