@@ -4,6 +4,7 @@
 //! waits for its window, runs its agent in it, starts it again when it dies, and ends when the store says so.
 
 mod agent;
+mod hours;
 mod view;
 
 use std::collections::{HashMap, HashSet};
@@ -15,16 +16,15 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, info, warn};
 
-use crate::config::{Config, Window, WindowState};
+use crate::config::{Config, WindowState};
 use crate::measuring::Measuring;
 use crate::store::{CampaignEvent, CampaignSpec, Store, StoreError, StoredCampaign};
 use crate::types::{self, Event, StartRequest};
 use agent::{Agent, Ended};
+use hours::{nap, window};
 
 /// Starts of an agent in a row, none of which brought an episode further, after which the campaign fails.
 const FRUITLESS_STARTS: u32 = 5;
-/// A window may be far away, and clocks are set: look again at least this often.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// What is known of a campaign beyond its rows.
 #[derive(Debug, Clone, Default)]
@@ -290,7 +290,7 @@ impl Campaigns {
             }
             let id = campaign.id;
             let active = self.store.read(move |db| Ok(db.campaign(id)?.state == "active")).await.unwrap_or(true);
-            if !active || *shutdown.borrow() || !self::window(campaign).open {
+            if !active || *shutdown.borrow() || !hours::window(campaign).open {
                 agent.stop().await;
                 self.set_runtime(campaign.id, false, None).await;
                 return Ended::Stopped;
@@ -371,39 +371,4 @@ fn already(campaign: StoredCampaign) -> Result<i64, StoreError> {
 /// Episodes of which nothing more is to come from the boards.
 fn settled(campaign: &StoredCampaign) -> u32 {
     campaign.progress.measured + campaign.progress.infeasible + campaign.progress.failed
-}
-
-fn window(campaign: &StoredCampaign) -> WindowState {
-    let always = WindowState { open: true, changes_at: None };
-    let Some(text) = &campaign.window else { return always };
-    match Window::new(&text.hours, &text.days, &text.zone) {
-        Ok(window) => window.at(jiff::Timestamp::now()),
-        Err(e) => {
-            warn!("the campaign's window cannot be understood, it stays closed: {e}");
-            WindowState { open: false, changes_at: None }
-        }
-    }
-}
-
-/// Sleeps until the window changes or somebody wakes the campaign.
-async fn nap(window: &WindowState, wake: &Notify, shutdown: &mut watch::Receiver<bool>) {
-    let until = window.changes_at.map(|at| at.duration_until_now());
-    let until = until.map_or(LONGEST_SLEEP, |u| u.min(LONGEST_SLEEP)) + Duration::from_millis(50);
-    tokio::select! {
-        () = tokio::time::sleep(until) => {}
-        () = wake.notified() => {}
-        _ = shutdown.wait_for(|down| *down) => {}
-    }
-}
-
-trait DurationUntilNow {
-    /// From now until this moment; nothing when it is past.
-    fn duration_until_now(self) -> Duration;
-}
-
-impl DurationUntilNow for jiff::Timestamp {
-    fn duration_until_now(self) -> Duration {
-        let millis = self.as_millisecond() - jiff::Timestamp::now().as_millisecond();
-        Duration::from_millis(millis.max(0) as u64)
-    }
 }

@@ -1,6 +1,7 @@
 //! A campaign as everybody sees it: its rows, its task, and the clock.
 
-use super::{Runtime, window};
+use super::Runtime;
+use super::hours::window;
 use crate::config::{Window, WindowState};
 use crate::store::{StoredCampaign, format_time};
 use crate::types::{Campaign, CampaignState};

@@ -126,7 +126,7 @@ fn split(text: &str) -> Result<(f64, &str), String> {
 }
 
 fn positive(value: f64) -> Result<u64, String> {
-    if value >= 1.0 && value < 9e15 {
+    if (1.0..9e15).contains(&value) {
         Ok(value.round() as u64)
     } else {
         Err("no candidate can meet a limit of nothing".into())

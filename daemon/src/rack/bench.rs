@@ -165,7 +165,7 @@ impl Bench {
     /// # Errors
     /// See [`conversation::measure`].
     pub async fn run(&mut self, image: &Arc<Vec<u8>>, flashed: &Flashed, counts: Counts) -> Result<Measured, Fault> {
-        let mut line = self.line.take().ok_or_else(|| Fault::Silent(ClientError::Closed { waiting_for: "hello" }))?;
+        let mut line = self.line.take().ok_or(Fault::Silent(ClientError::Closed { waiting_for: "hello" }))?;
         let (image, slot) = (image.clone(), flashed.plan.slot);
         let vectors = u32::from(Image::parse(&image)?.header().n_vectors);
         // Each run may be silent for as long as `silence` says, and so may the run that looks for the first wrong op.

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_busy_and_free_again_afterwards() {
         let (_master, path) = pseudo_terminal();
-        let first = open_line(&path, 115_200).ok().expect("free");
+        let first = open_line(&path, 115_200).map_err(|e| e.to_string()).expect("free");
         let error = open_line(&path, 115_200).err().expect("busy").to_string();
         assert!(error.contains("busy") && error.contains(&path.display().to_string()), "{error}");
         drop(first);
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn garbage_on_the_line_is_not_taken_for_a_board() {
         let (mut master, path) = pseudo_terminal();
-        let mut line = open_line(&path, 115_200).ok().expect("free");
+        let mut line = open_line(&path, 115_200).map_err(|e| e.to_string()).expect("free");
         master.write_all(b"U-Boot 2024.01\r\nHit any key\0\0\x01\x02").expect("sent");
         assert!(line.hello(Duration::from_millis(50)).is_err());
         assert!(line.damaged_frames() > 0, "it was read, and seen to be garbage");

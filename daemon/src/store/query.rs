@@ -73,7 +73,7 @@ fn run(conn: &Connection, sql: &str) -> Result<Rows, QueryError> {
     if !statement.readonly() {
         return Err(QueryError::Writes);
     }
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let width = columns.len();
     let cells = |row: &rusqlite::Row<'_>| (0..width).map(|i| row.get_ref(i).map(cell)).collect::<Result<Vec<_>, _>>();
     let rows = statement.query_map([], cells).and_then(|rows| rows.collect());

@@ -1,0 +1,150 @@
+//! Campaigns, and candidates as people look at them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Failure, Measurement};
+
+/// Where a campaign is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignState {
+    /// Wants to run, but its window is closed or its agent is between two starts.
+    Waiting,
+    Running,
+    Stopped,
+    Finished,
+    Failed,
+}
+
+/// A search and how far it got.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Campaign {
+    pub id: i64,
+    pub name: String,
+    pub state: CampaignState,
+    pub reason: Option<String>,
+    pub strategy: String,
+    pub seed: u64,
+    pub model: String,
+    pub data: String,
+    pub board_types: Vec<String>,
+    pub unit: String,
+    pub budget: u32,
+    /// Search episodes with a measurement; baselines do not count.
+    pub measured: u32,
+    pub episodes: u32,
+    pub infeasible: u32,
+    pub failed: u32,
+    pub reused: u32,
+    pub limits: Option<Limits>,
+    pub best: Option<Candidate>,
+    pub window: Option<String>,
+    pub window_open: bool,
+    pub window_changes_at: Option<String>,
+    pub created_at: String,
+    pub started_at: Option<String>,
+    pub finished_at: Option<String>,
+    pub candidates_per_hour: Option<f64>,
+}
+
+/// Resolved limits; `None` is unlimited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub flash_bytes: Option<u64>,
+    pub ram_bytes: Option<u64>,
+    pub latency_ticks: Option<u64>,
+}
+
+/// Where an episode is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpisodeState {
+    Proposed,
+    Measuring,
+    Measured,
+    Done,
+    Infeasible,
+    Failed,
+}
+
+/// One episode as a row of a table or a point of a scatter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Candidate {
+    pub id: i64,
+    pub campaign: String,
+    pub index: u32,
+    pub label: Option<String>,
+    pub strategy: String,
+    pub state: EpisodeState,
+    pub reason: Option<String>,
+    pub accuracy: Option<f64>,
+    pub ticks: Option<u64>,
+    pub unit: Option<String>,
+    pub latency_ms: Option<f64>,
+    pub flash_bytes: u64,
+    pub ram_bytes: u64,
+    pub weight_bits_mean: Option<f64>,
+    pub feasible: Option<bool>,
+    pub reward: Option<f64>,
+    pub image_sha256: Option<String>,
+    pub board: Option<String>,
+    pub reused: bool,
+    pub created_at: String,
+    pub finished_at: Option<String>,
+}
+
+/// Everything about one episode.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CandidateDetail {
+    pub candidate: Candidate,
+    pub layers: Vec<Layer>,
+    pub steps: Vec<Step>,
+    pub measurements: Vec<Measurement>,
+    pub failures: Vec<Failure>,
+    pub wall: Value,
+}
+
+/// A layer's bits and, once measured, its ticks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Layer {
+    pub index: u32,
+    #[serde(flatten)]
+    pub bits: LayerBits,
+    pub ticks: Option<u64>,
+}
+
+/// A policy's entry for one op of the image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerBits {
+    pub name: String,
+    pub kind: String,
+    pub weight_bits: Option<u8>,
+    pub input_bits: u8,
+    pub output_bits: u8,
+    #[serde(default)]
+    pub macs: Option<u64>,
+}
+
+/// Bits of every op, in the image's order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    pub layers: Vec<LayerBits>,
+}
+
+/// One decision of a strategy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub tensor: String,
+    pub state: Vec<f64>,
+    #[serde(default)]
+    pub raw_action: Option<f64>,
+    #[serde(default)]
+    pub bits_asked: Option<u8>,
+    pub bits: u8,
+    #[serde(default)]
+    pub reward: Option<f64>,
+}
