@@ -125,7 +125,7 @@ fn fit(
 /// Reading the loss waits for the step to finish, so it is done now and then only.
 fn report(progress: &ProgressBar, step: usize, loss: &Tensor) -> Result<(), TrainError> {
     progress.set_position(step as u64);
-    if step % 20 == 0 {
+    if step.is_multiple_of(20) {
         let loss = loss.double_value(&[]);
         if !loss.is_finite() {
             return Err(TrainError::Diverged { loss, step });
