@@ -165,18 +165,20 @@ impl Bench {
     /// # Errors
     /// See [`conversation::measure`].
     pub async fn run(&mut self, image: &Arc<Vec<u8>>, flashed: &Flashed, counts: Counts) -> Result<Measured, Fault> {
-        let mut line = self.line.take().ok_or(Fault::Silent(ClientError::Closed { waiting_for: "hello" }))?;
-        let (image, slot) = (image.clone(), flashed.plan.slot);
-        let vectors = u32::from(Image::parse(&image)?.header().n_vectors);
+        let vectors = u32::from(Image::parse(image)?.header().n_vectors);
         // Each run may be silent for as long as `silence` says, and so may the run that looks for the first wrong op.
         let deadline = counts.silence * (counts.warmup + counts.repeats + vectors + 2) + Duration::from_secs(30);
-        let result = self.hands.call("measuring", deadline, move || {
-            let parsed = Image::parse(&image)?;
-            let run = conversation::measure(&mut line, &parsed, slot, counts)?;
+        let mut line = self.line.take().ok_or(Fault::Silent(ClientError::Closed { waiting_for: "hello" }))?;
+        let (image, slot) = (image.clone(), flashed.plan.slot);
+        let measured = self.hands.call("measuring", deadline, move || {
+            let measure = |image| conversation::measure(&mut line, &image, slot, counts);
+            let run = Image::parse(&image).map_err(Fault::from).and_then(measure);
             Ok((line, run))
         });
-        let (line, run) = result.await?;
+        // The line outlives a candidate's failure: the board is well.
+        let (line, run) = measured.await?;
         self.line = Some(line);
+        let run = run?;
         let unknown = || Fault::Rig("a board ran before it was identified".into());
         Ok(Measured {
             run,
@@ -199,7 +201,6 @@ impl Bench {
             db.set_board_runner(&name, runner.as_deref())
         };
         self.store.write(forget).await.map_err(rig)?;
-        // The failed run took the line with it.
         let address = self.connect().await?;
         self.greet(&address).await.map(drop)
     }
@@ -254,6 +255,8 @@ impl Bench {
 
     /// Restarts the board and asks who it is. The port is opened first: nothing the board says is missed.
     async fn greet(&mut self, address: &Address) -> Result<Identity, Fault> {
+        // A port is opened once at a time.
+        self.line = None;
         let (address, board, board_type) = (address.clone(), self.board.clone(), self.board_type.clone());
         let greeted = self.hands.call("the handshake", START_WITHIN, move || {
             let mut line = open_line(&address.serial, board_type.baud)?;

@@ -190,7 +190,8 @@ impl Owner {
                 Some(Goal::Recover) => {}
                 Some(Goal::Measure { job, reply }) => {
                     let result = self.measure(&job).await;
-                    let guilty = result.as_ref().err().filter(|f| f.class != FailureClass::Candidate);
+                    // Candidates and the rig fail without the board being any worse for it.
+                    let guilty = result.as_ref().err().filter(|f| f.class == FailureClass::Board);
                     let trouble = guilty.map(|f| Trouble::new(self.name(), f.class, &f.fault));
                     if trouble.is_some() {
                         self.available(Availability::NotYet);
