@@ -27,27 +27,16 @@ struct Frame {
     first_end: *const u32,
     shift: u32,
     weights: *const u8,
+    out_bits: u32,
 }
 
 unsafe extern "C" {
-    fn bitrack_quads_w8_o8(frame: &Frame);
-    fn bitrack_quads_w8_o4(frame: &Frame);
-    fn bitrack_quads_w8_o2(frame: &Frame);
-    fn bitrack_quads_w4_o8(frame: &Frame);
-    fn bitrack_quads_w4_o4(frame: &Frame);
-    fn bitrack_quads_w4_o2(frame: &Frame);
-    fn bitrack_quads_w2_o8(frame: &Frame);
-    fn bitrack_quads_w2_o4(frame: &Frame);
-    fn bitrack_quads_w2_o2(frame: &Frame);
-    fn bitrack_vector_w8_o8(frame: &Frame);
-    fn bitrack_vector_w8_o4(frame: &Frame);
-    fn bitrack_vector_w8_o2(frame: &Frame);
-    fn bitrack_vector_w4_o8(frame: &Frame);
-    fn bitrack_vector_w4_o4(frame: &Frame);
-    fn bitrack_vector_w4_o2(frame: &Frame);
-    fn bitrack_vector_w2_o8(frame: &Frame);
-    fn bitrack_vector_w2_o4(frame: &Frame);
-    fn bitrack_vector_w2_o2(frame: &Frame);
+    fn bitrack_quads_w8(frame: &Frame);
+    fn bitrack_quads_w4(frame: &Frame);
+    fn bitrack_quads_w2(frame: &Frame);
+    fn bitrack_vector_w8(frame: &Frame);
+    fn bitrack_vector_w4(frame: &Frame);
+    fn bitrack_vector_w2(frame: &Frame);
 }
 
 /// What is the same for all pixels of a layer.
@@ -55,6 +44,7 @@ unsafe extern "C" {
 pub(super) struct Kernels {
     pair: unsafe extern "C" fn(&Frame),
     vector: unsafe extern "C" fn(&Frame),
+    out_bits: u32,
     /// Values of the first chunk; the others are whole.
     first: usize,
     chunks: usize,
@@ -64,8 +54,9 @@ impl Kernels {
     pub fn new(w_bits: Bits, out_bits: Bits, k: usize) -> Self {
         let chunks = k.div_ceil(CHUNK);
         Kernels {
-            pair: quads_kernel(w_bits, out_bits),
-            vector: vector_kernel(w_bits, out_bits),
+            pair: quads_kernel(w_bits),
+            vector: vector_kernel(w_bits),
+            out_bits: u32::from(out_bits.get()),
             first: k - (chunks - 1) * CHUNK,
             chunks,
         }
@@ -84,7 +75,7 @@ pub(super) unsafe fn quads<const L: usize>(
     const { assert!(L == 1 || L == 2) };
     // What one step of unrolling multiplies, and how many there are in a round: see the `.rept`s.
     let (unit, round) = if L == 1 { (8, 4) } else { (4, 8) };
-    let Kernels { pair, vector, first, chunks } = panel.kernels;
+    let Kernels { pair, vector, out_bits, first, chunks } = panel.kernels;
     debug_assert!(panel.k.is_multiple_of(unit));
     let start = columns.words.as_ptr();
     let first_end = start.wrapping_add(first * L / 2);
@@ -103,35 +94,24 @@ pub(super) unsafe fn quads<const L: usize>(
         first_end,
         shift: u32::from(panel.requant.shift),
         weights: panel.weights.as_ptr(),
+        out_bits,
     };
     // SAFETY: the frame describes buffers that the caller promised to be large enough; the kernels keep AAPCS.
     unsafe { if L == 1 { vector(&frame) } else { pair(&frame) } }
 }
 
-fn quads_kernel(w_bits: Bits, out_bits: Bits) -> unsafe extern "C" fn(&Frame) {
-    match (w_bits, out_bits) {
-        (Bits::B8, Bits::B8) => bitrack_quads_w8_o8,
-        (Bits::B8, Bits::B4) => bitrack_quads_w8_o4,
-        (Bits::B8, Bits::B2) => bitrack_quads_w8_o2,
-        (Bits::B4, Bits::B8) => bitrack_quads_w4_o8,
-        (Bits::B4, Bits::B4) => bitrack_quads_w4_o4,
-        (Bits::B4, Bits::B2) => bitrack_quads_w4_o2,
-        (Bits::B2, Bits::B8) => bitrack_quads_w2_o8,
-        (Bits::B2, Bits::B4) => bitrack_quads_w2_o4,
-        (Bits::B2, Bits::B2) => bitrack_quads_w2_o2,
+fn quads_kernel(w_bits: Bits) -> unsafe extern "C" fn(&Frame) {
+    match w_bits {
+        Bits::B8 => bitrack_quads_w8,
+        Bits::B4 => bitrack_quads_w4,
+        Bits::B2 => bitrack_quads_w2,
     }
 }
 
-fn vector_kernel(w_bits: Bits, out_bits: Bits) -> unsafe extern "C" fn(&Frame) {
-    match (w_bits, out_bits) {
-        (Bits::B8, Bits::B8) => bitrack_vector_w8_o8,
-        (Bits::B8, Bits::B4) => bitrack_vector_w8_o4,
-        (Bits::B8, Bits::B2) => bitrack_vector_w8_o2,
-        (Bits::B4, Bits::B8) => bitrack_vector_w4_o8,
-        (Bits::B4, Bits::B4) => bitrack_vector_w4_o4,
-        (Bits::B4, Bits::B2) => bitrack_vector_w4_o2,
-        (Bits::B2, Bits::B8) => bitrack_vector_w2_o8,
-        (Bits::B2, Bits::B4) => bitrack_vector_w2_o4,
-        (Bits::B2, Bits::B2) => bitrack_vector_w2_o2,
+fn vector_kernel(w_bits: Bits) -> unsafe extern "C" fn(&Frame) {
+    match w_bits {
+        Bits::B8 => bitrack_vector_w8,
+        Bits::B4 => bitrack_vector_w4,
+        Bits::B2 => bitrack_vector_w2,
     }
 }

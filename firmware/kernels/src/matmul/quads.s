@@ -24,7 +24,9 @@
     .equ MM_FIRST_END, 48
     .equ MM_SHIFT, 52
     .equ MM_PARTIAL, 56
-    .equ MM_FRAME, 80
+@ Where a quad is stored: the epilogue for the output's bits.
+    .equ MM_STORE, 80
+    .equ MM_FRAME, 88
 
 @ Both pixels' products of one channel with the weight word w.
 .macro mm_mac acc0, acc1, w
@@ -180,26 +182,61 @@
 .endm
 
 @ Requantizes both pixels of one channel.
-.macro mm_scale acc0, acc1, mult, o
+.macro mm_scale acc0, acc1, mult
     smmlar  \acc0, \acc0, \mult, r8
     smmlar  \acc1, \acc1, \mult, r8
-    usat    \acc0, #\o, \acc0
-    usat    \acc1, #\o, \acc1
 .endm
 
-.macro mm_kernel w, o
-    .section .text.bitrack_quads_w\w\()_o\o, "ax", %progbits
+@ Clamps, packs and stores both pixels' quad of outputs.
+.macro mm_store o
+    usat    r0, #\o, r0
+    usat    r1, #\o, r1
+    usat    r2, #\o, r2
+    usat    r3, #\o, r3
+    usat    r4, #\o, r4
+    usat    r5, #\o, r5
+    usat    r6, #\o, r6
+    usat    r7, #\o, r7
+    orr     r0, r0, r2, lsl #\o
+    orr     r1, r1, r3, lsl #\o
+    orr     r0, r0, r4, lsl #2 * \o
+    orr     r1, r1, r5, lsl #2 * \o
+    orr     r0, r0, r6, lsl #3 * \o
+    orr     r1, r1, r7, lsl #3 * \o
+  .if \o == 8
+    str     r0, [r8], #4
+    str     r1, [r9], #4
+  .elseif \o == 4
+    strh    r0, [r8], #2
+    strh    r1, [r9], #2
+  .else
+    strb    r0, [r8], #1
+    strb    r1, [r9], #1
+  .endif
+.endm
+
+.macro mm_kernel w
+    .section .text.bitrack_quads_w\w\(), "ax", %progbits
     .p2align 2
-    .globl  bitrack_quads_w\w\()_o\o
-    .type   bitrack_quads_w\w\()_o\o, %function
+    .globl  bitrack_quads_w\w
+    .type   bitrack_quads_w\w\(), %function
     .thumb_func
-bitrack_quads_w\w\()_o\o:
+bitrack_quads_w\w\():
     push    {r4-r11, lr}
     sub     sp, #MM_FRAME
     ldm     r0!, {r1-r12}
     stm     sp, {r1-r12}
     ldm     r0, {r1, r2, r12}
     strd    r1, r2, [sp, #MM_FIRST_END]
+    ldr     r3, [r0, #12]
+    adr.w   r1, 8f
+    cmp     r3, #4
+    it      eq
+    adreq.w r1, 9f
+    it      lt
+    adrlt.w r1, 10f
+    orr     r1, r1, #1
+    str     r1, [sp, #MM_STORE]
     movs    r4, #0
     strd    r4, r4, [sp, #MM_PARTIAL]
     strd    r4, r4, [sp, #MM_PARTIAL + 8]
@@ -234,30 +271,27 @@ bitrack_quads_w\w\()_o\o:
     ldr     r9, [lr, #4]
     ldr     r10, [lr, #12]
     ldr     r11, [lr, #20]
-    mm_scale   r0, r1, r9, \o
+    mm_scale   r0, r1, r9
     ldr     r9, [lr, #28]
     add     lr, #32
     str     lr, [sp, #MM_CHANNELS]
-    mm_scale   r2, r3, r10, \o
-    mm_scale   r4, r5, r11, \o
-    mm_scale   r6, r7, r9, \o
+    mm_scale   r2, r3, r10
+    mm_scale   r4, r5, r11
+    mm_scale   r6, r7, r9
     ldrd    r8, r9, [sp, #MM_OUT]
-    orr     r0, r0, r2, lsl #\o
-    orr     r1, r1, r3, lsl #\o
-    orr     r0, r0, r4, lsl #2 * \o
-    orr     r1, r1, r5, lsl #2 * \o
-    orr     r0, r0, r6, lsl #3 * \o
-    orr     r1, r1, r7, lsl #3 * \o
-  .if \o == 8
-    str     r0, [r8], #4
-    str     r1, [r9], #4
-  .elseif \o == 4
-    strh    r0, [r8], #2
-    strh    r1, [r9], #2
-  .else
-    strb    r0, [r8], #1
-    strb    r1, [r9], #1
-  .endif
+    ldr     pc, [sp, #MM_STORE]
+    .p2align 2
+9:
+    mm_store 4
+    b       11f
+    .p2align 2
+10:
+    mm_store 2
+    b       11f
+    .p2align 2
+8:
+    mm_store 8
+11: @ the next quad
     ldr     r0, [sp, #MM_QUADS]
     strd    r8, r9, [sp, #MM_OUT]
     subs    r0, #1
@@ -318,15 +352,9 @@ bitrack_quads_w\w\()_o\o:
     .p2align 2
 7:  @ bytes of eight groups
     .word   3b - 1b
-    .size   bitrack_quads_w\w\()_o\o, . - bitrack_quads_w\w\()_o\o
+    .size   bitrack_quads_w\w\(), . - bitrack_quads_w\w
 .endm
 
-    mm_kernel  8, 8
-    mm_kernel  8, 4
-    mm_kernel  8, 2
-    mm_kernel  4, 8
-    mm_kernel  4, 4
-    mm_kernel  4, 2
-    mm_kernel  2, 8
-    mm_kernel  2, 4
-    mm_kernel  2, 2
+    mm_kernel  8
+    mm_kernel  4
+    mm_kernel  2

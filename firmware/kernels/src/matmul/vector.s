@@ -20,7 +20,9 @@
     .equ VM_FIRST_END, 48
     .equ VM_SHIFT, 52
     .equ VM_PARTIAL, 56
-    .equ VM_FRAME, 72
+@ Where a quad is stored: the epilogue for the output's bits.
+    .equ VM_STORE, 72
+    .equ VM_FRAME, 80
 
 @ A step of 8-bit weights: words [b|a] and [d|c].
 .macro vm_step8 ba, dc, x
@@ -155,24 +157,46 @@
     str     r9, [sp, #VM_PARTIAL + \slot]
 .endm
 
-.macro vm_scale acc, mult, o
-    smmlar  \acc, \acc, \mult, r8
-    usat    \acc, #\o, \acc
+@ Clamps, packs and stores a quad of outputs.
+.macro vm_store o
+    usat    r0, #\o, r0
+    usat    r1, #\o, r1
+    usat    r2, #\o, r2
+    usat    r3, #\o, r3
+    orr     r0, r0, r1, lsl #\o
+    orr     r0, r0, r2, lsl #2 * \o
+    orr     r0, r0, r3, lsl #3 * \o
+  .if \o == 8
+    str     r0, [r8], #4
+  .elseif \o == 4
+    strh    r0, [r8], #2
+  .else
+    strb    r0, [r8], #1
+  .endif
 .endm
 
-.macro vm_kernel w, o
-    .section .text.bitrack_vector_w\w\()_o\o, "ax", %progbits
+.macro vm_kernel w
+    .section .text.bitrack_vector_w\w\(), "ax", %progbits
     .p2align 2
-    .globl  bitrack_vector_w\w\()_o\o
-    .type   bitrack_vector_w\w\()_o\o, %function
+    .globl  bitrack_vector_w\w
+    .type   bitrack_vector_w\w\(), %function
     .thumb_func
-bitrack_vector_w\w\()_o\o:
+bitrack_vector_w\w\():
     push    {r4-r11, lr}
     sub     sp, #VM_FRAME
     ldm     r0!, {r1-r12}
     stm     sp, {r1-r12}
     ldm     r0, {r1, r2, r12}
     strd    r1, r2, [sp, #VM_FIRST_END]
+    ldr     r3, [r0, #12]
+    adr.w   r1, 8f
+    cmp     r3, #4
+    it      eq
+    adreq.w r1, 9f
+    it      lt
+    adrlt.w r1, 10f
+    orr     r1, r1, #1
+    str     r1, [sp, #VM_STORE]
     movs    r4, #0
     strd    r4, r4, [sp, #VM_PARTIAL]
     strd    r4, r4, [sp, #VM_PARTIAL + 8]
@@ -209,21 +233,24 @@ bitrack_vector_w\w\()_o\o:
     ldr     r7, [lr, #28]
     add     lr, #32
     str     lr, [sp, #VM_CHANNELS]
-    vm_scale r0, r4, \o
-    vm_scale r1, r5, \o
-    vm_scale r2, r6, \o
-    vm_scale r3, r7, \o
+    smmlar  r0, r0, r4, r8
+    smmlar  r1, r1, r5, r8
+    smmlar  r2, r2, r6, r8
+    smmlar  r3, r3, r7, r8
     ldr     r8, [sp, #VM_OUT]
-    orr     r0, r0, r1, lsl #\o
-    orr     r0, r0, r2, lsl #2 * \o
-    orr     r0, r0, r3, lsl #3 * \o
-  .if \o == 8
-    str     r0, [r8], #4
-  .elseif \o == 4
-    strh    r0, [r8], #2
-  .else
-    strb    r0, [r8], #1
-  .endif
+    ldr     pc, [sp, #VM_STORE]
+    .p2align 2
+9:
+    vm_store 4
+    b       11f
+    .p2align 2
+10:
+    vm_store 2
+    b       11f
+    .p2align 2
+8:
+    vm_store 8
+11: @ the next quad
     ldr     r0, [sp, #VM_QUADS]
     str     r8, [sp, #VM_OUT]
     subs    r0, #1
@@ -275,15 +302,9 @@ bitrack_vector_w\w\()_o\o:
     .p2align 2
 7:  @ bytes of four units
     .word   3b - 1b
-    .size   bitrack_vector_w\w\()_o\o, . - bitrack_vector_w\w\()_o\o
+    .size   bitrack_vector_w\w\(), . - bitrack_vector_w\w
 .endm
 
-    vm_kernel 8, 8
-    vm_kernel 8, 4
-    vm_kernel 8, 2
-    vm_kernel 4, 8
-    vm_kernel 4, 4
-    vm_kernel 4, 2
-    vm_kernel 2, 8
-    vm_kernel 2, 4
-    vm_kernel 2, 2
+    vm_kernel 8
+    vm_kernel 4
+    vm_kernel 2
