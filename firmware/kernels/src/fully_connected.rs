@@ -85,7 +85,7 @@ pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
     let k = k8(&args.shape);
     let panel = Panel::new(args.weights, args.channels, k, args.w_bits, args.out_bits, args.requant)?;
     let words = &mut as_words(args.scratch)[..k / 2];
-    let mut writer = Writer::<1>::new(words, 0, order(args.in_bits));
+    let mut writer = Writer::<1, 0>::new(words, 0, order(args.in_bits));
     writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
     writer.end_row();
     writer.fill(0, k - (args.shape.in_features as usize).next_multiple_of(order(args.in_bits).group()));

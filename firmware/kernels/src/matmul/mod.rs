@@ -10,6 +10,8 @@ mod cortex_m;
 pub(crate) mod layout;
 #[cfg(any(test, not(target_arch = "arm")))]
 mod portable;
+#[cfg(target_arch = "arm")]
+pub(crate) mod wide;
 
 use crate::requant::{Channel, Requant};
 use crate::{Bits, KernelError, activations, quads};
