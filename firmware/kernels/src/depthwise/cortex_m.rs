@@ -1,7 +1,8 @@
 //! 3x3 kernels at stride 1 and 2 on a core with the DSP extension: `dw3x3.s`.
 
-use super::{Job, QUAD, Strip};
+use super::{Job, Strip};
 use crate::Bits;
+use crate::quads::QUAD;
 use crate::quads::{bytes_of_crumbs, bytes_of_nibbles};
 use crate::requant::Channel;
 

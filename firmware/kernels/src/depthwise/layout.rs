@@ -13,9 +13,9 @@
 //! holds `4i` to `4i + 3`. What does not fill a word is packed little-endian behind it. Fields below 8 bits are stored as
 //! `w + 2^(bits-1)`.
 
-use super::QUAD;
 use crate::error::check_len;
 use crate::matmul::layout::check_range;
+use crate::quads::QUAD;
 use crate::requant::Channel;
 use crate::{Bits, ConvShape, KernelError};
 

@@ -10,11 +10,9 @@ mod layout;
 mod portable;
 
 use crate::columns::as_words;
+use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, ConvArgs, ConvShape, KernelError, activations};
-
-/// Channels that are worked on together.
-pub(crate) const QUAD: usize = 4;
 
 /// Columns of an expanded strip, unless the kernel is wider.
 const STRIP: usize = 24;

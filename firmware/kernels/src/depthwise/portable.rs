@@ -1,7 +1,8 @@
 //! Any kernel size in portable code: what the host runs, and the board for kernels other than 3x3.
 
-use super::{Job, QUAD, Strip, layout};
+use super::{Job, Strip, layout};
 use crate::quads;
+use crate::quads::QUAD;
 use crate::requant::requantize;
 
 /// Runs all rows of all strips.

@@ -16,9 +16,9 @@
 //! modulo 2^32 as long as the top sum fits the bits above its position: 24 bits at 8-bit weights, 20 at 4 bits,
 //! which holds for up to 257 values (`257 * 255 * 128 < 2^23`). Longer sums are taken apart every [`super::CHUNK`] values.
 
-use super::QUAD;
 use crate::columns::Order;
 use crate::error::check_len;
+use crate::quads::QUAD;
 use crate::{Bits, KernelError};
 
 /// Bytes of one quad's weights over `k4` values.

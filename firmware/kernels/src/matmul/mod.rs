@@ -13,14 +13,12 @@ mod portable;
 #[cfg(target_arch = "arm")]
 pub(crate) mod wide;
 
+use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, KernelError, activations, quads};
 
 /// Values of one output pixel that are multiplied before an accumulator's fields are taken apart; see [`layout`].
 pub(crate) const CHUNK: usize = 256;
-
-/// Channels that share an accumulation.
-pub(crate) const QUAD: usize = 4;
 
 /// `L` expanded pixels (two of a convolution, or one vector) and the sum of each one's values.
 pub(crate) struct Columns<'a, const L: usize> {

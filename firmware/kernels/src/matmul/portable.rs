@@ -1,7 +1,8 @@
 //! The product in portable code: what the host runs, and what the tests hold the board's code against.
 
-use super::{CHUNK, Columns, Panel, QUAD, layout};
+use super::{CHUNK, Columns, Panel, layout};
 use crate::Bits;
+use crate::quads::QUAD;
 use crate::requant::requantize;
 
 /// # Safety
@@ -78,15 +79,13 @@ fn is_offset<const W: u8>(c: usize) -> bool {
 
 fn accumulate_chunk<const W: u8, const L: usize>(weights: &[u8], words: &[u32]) -> [[i32; QUAD]; L] {
     let mut accs = [[0i32; QUAD]; L];
-    let group_bytes = 2 * usize::from(W);
-    for (codes, x) in weights.chunks_exact(group_bytes).zip(words.chunks_exact(2 * L)) {
-        for step in 0..2 {
-            for c in 0..QUAD {
-                let (first, second) = weights_of::<W>(codes, step, c);
-                for p in 0..L {
-                    let pair = x[step * L + p];
-                    let products = first * (pair & 0xFFFF) as i32 + second * (pair >> 16) as i32;
-                    accs[p][c] = accs[p][c].wrapping_add(products);
+    for (codes, x) in weights.chunks_exact(2 * usize::from(W)).zip(words.chunks_exact(2 * L)) {
+        for (step, pairs) in x.chunks_exact(L).enumerate() {
+            let weights: [_; QUAD] = core::array::from_fn(|c| codes_of::<W>(codes, step, c));
+            for (accs, pair) in accs.iter_mut().zip(pairs) {
+                let (x0, x1) = ((pair & 0xFFFF) as i32, (pair >> 16) as i32);
+                for (acc, (w0, w1)) in accs.iter_mut().zip(weights) {
+                    *acc = acc.wrapping_add(w0 * x0 + w1 * x1);
                 }
             }
         }
@@ -96,13 +95,19 @@ fn accumulate_chunk<const W: u8, const L: usize>(weights: &[u8], words: &[u32]) 
 
 /// The stored codes of channel `c` for both values of a step.
 #[inline(always)]
-fn weights_of<const W: u8>(codes: &[u8], step: usize, c: usize) -> (i32, i32) {
-    let half = |lane: usize, at: usize| u16::from_le_bytes([codes[at + lane * 2], codes[at + lane * 2 + 1]]);
-    let both = |at: usize, f: &dyn Fn(u16) -> i32| (f(half(0, at)), f(half(1, at)));
-    match W {
-        8 => both(step * 8 + c / 2 * 4, &|h| if c % 2 == 0 { i32::from(h & 0xFF) } else { i32::from(h as i16 >> 8) }),
-        4 if c == 3 => both(step * 4, &|h| i32::from(h as i16 >> 12)),
-        4 => both(step * 4, &|h| i32::from(h >> (4 * c) & 15)),
-        _ => both(0, &|h| i32::from(h >> (8 * step + 2 * c) & 3)),
-    }
+fn codes_of<const W: u8>(codes: &[u8], step: usize, c: usize) -> (i32, i32) {
+    let at = match W {
+        8 => step * 8 + c / 2 * 4,
+        4 => step * 4,
+        _ => 0,
+    };
+    let half = |lane: usize| u16::from_le_bytes([codes[at + lane * 2], codes[at + lane * 2 + 1]]);
+    let field = |half: u16| match (W, c) {
+        (8, 0 | 2) => i32::from(half & 0xFF),
+        (8, _) => i32::from(half as i16 >> 8),
+        (4, 3) => i32::from(half as i16 >> 12),
+        (4, _) => i32::from(half >> (4 * c) & 15),
+        _ => i32::from(half >> (8 * step + 2 * c) & 3),
+    };
+    (field(half(0)), field(half(1)))
 }

@@ -3,8 +3,9 @@
 //! An activation below 8 bits leaves room beside it: a half-word holds `x + y << 11`, so that one multiplication serves two
 //! pixels and an accumulator holds two sums. With 2-bit weights the lower sum fits its eleven bits for up to [`chunk`] values.
 
-use super::{Panel, QUAD};
+use super::Panel;
 use crate::Bits;
+use crate::quads::QUAD;
 use crate::requant::Channel;
 
 core::arch::global_asm!(include_str!("wide.s"), options(raw));
