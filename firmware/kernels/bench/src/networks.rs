@@ -185,5 +185,11 @@ pub const LAYERS: &[Layer] = &[
     fc(AD, "fc9", 128, 128),
     fc(AD, "fc10", 128, 640),
     conv(EXTRA, "conv3x3_32_16x16", same([16, 16, 32], [16, 16, 32], [3, 3], 1)),
+    depthwise(EXTRA, "dw5x5_c32", same([24, 24, 32], [24, 24, 32], [5, 5], 1)),
+    depthwise(EXTRA, "dw3x3_c30", same([24, 24, 30], [24, 24, 30], [3, 3], 1)),
+    depthwise(EXTRA, "dw7x1_c64", same([49, 1, 64], [49, 1, 64], [7, 1], 1)),
+    conv(EXTRA, "conv3x3_c5", same([24, 24, 5], [24, 24, 5], [3, 3], 1)),
+    conv(EXTRA, "conv1x7_c12", same([1, 49, 12], [1, 49, 20], [1, 7], 1)),
+    conv(EXTRA, "conv7x1_c1", same([49, 10, 1], [49, 10, 16], [7, 1], 1)),
     conv(EXTRA, "pw64_25x5", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),
 ];
