@@ -46,7 +46,7 @@ fn the_page_shows_the_rack_before_and_after_a_restart() {
     }
     let rack = lab.get("/api/rack");
     let revision = rack["boards"][0]["identity"]["firmware_revision"].as_str().expect("a revision").to_owned();
-    assert!(browser.text("[data-board=v1]").contains(&revision[..8]));
+    assert!(browser.text("[data-board=v1]").contains(&revision[..7]));
     assert!(browser.text("[data-board=v1]").contains("virtual"));
     lab.kill_daemon();
     browser.wait_text("#notice", "The daemon does not answer.");

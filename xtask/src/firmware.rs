@@ -15,7 +15,7 @@ use crate::{repo, shell};
 use toolchain::{TARGET, Toolchain};
 
 /// Flash that the runner may take, so that a board's model slots keep the rest.
-const FLASH_BUDGET_BYTES: u64 = 64 * 1024;
+const FLASH_BUDGET_BYTES: u64 = 96 * 1024;
 
 /// RAM that the runner may take beside stack and arena, so that networks keep the rest.
 const RAM_BUDGET_BYTES: u64 = 4 * 1024;

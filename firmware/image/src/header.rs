@@ -117,10 +117,10 @@ impl Header {
         field(self.model_len <= self.total_len, "model_len")?;
         field(self.tensors_off as usize == HEADER_LEN, "tensors_off")?;
         field(table_end(self.tensors_off, self.n_tensors, TENSOR_LEN) <= u64::from(self.ops_off), "ops_off")?;
-        field(self.ops_off as usize % ALIGN == 0, "ops_off")?;
+        field((self.ops_off as usize).is_multiple_of(ALIGN), "ops_off")?;
         field(table_end(self.ops_off, self.n_ops, OP_LEN) <= u64::from(self.model_len), "ops_off")?;
         field(self.vectors_off >= self.model_len && self.vectors_off <= self.total_len, "vectors_off")?;
-        field(self.vectors_off as usize % ALIGN == 0, "vectors_off")?;
+        field((self.vectors_off as usize).is_multiple_of(ALIGN), "vectors_off")?;
         field(self.input < self.n_tensors, "input")?;
         field(self.output < self.n_tensors, "output")
     }

@@ -102,15 +102,15 @@ fn check_section(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<(), &'st
         () if !within(s.off, s.len.into(), tables_end, header.model_len.into()) => {
             Err("section lies outside the model")
         }
-        () if s.off as usize % (1 << header.section_align_log2) != 0 => Err("section is not aligned"),
+        () if !(s.off as usize).is_multiple_of(1 << header.section_align_log2) => Err("section is not aligned"),
         () if !within(s.weights_off, s.weights_len.into(), s.off.into(), section_end) => {
             Err("weights lie outside the section")
         }
-        () if s.weights_off as usize % ALIGN != 0 => Err("weights are not aligned"),
+        () if !(s.weights_off as usize).is_multiple_of(ALIGN) => Err("weights are not aligned"),
         () if channels_len > 0 && !within(s.channels_off, channels_len, s.off.into(), section_end) => {
             Err("channel parameters lie outside the section")
         }
-        () if s.channels_off as usize % ALIGN != 0 => Err("channel parameters are not aligned"),
+        () if !(s.channels_off as usize).is_multiple_of(ALIGN) => Err("channel parameters are not aligned"),
         () if crate::bytes::range(image.bytes(), s.off, s.len).map(crate::crc32) != Some(s.crc) => {
             Err("section CRC fails")
         }
@@ -124,7 +124,7 @@ fn check_arena(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<(), &'stat
     if end > u64::from(image.header().arena_len) {
         return Err("scratch lies outside the arena");
     }
-    if op.scratch_off as usize % ALIGN != 0 {
+    if !(op.scratch_off as usize).is_multiple_of(ALIGN) {
         return Err("scratch is not aligned");
     }
     let scratch = op.scratch_off as usize..end as usize;

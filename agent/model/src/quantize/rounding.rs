@@ -14,6 +14,9 @@ const CLIPS: [f64; 14] = [1.0, 0.94, 0.88, 0.82, 0.76, 0.7, 0.64, 0.58, 0.52, 0.
 const FINALISTS: usize = 3;
 /// Passes over all codes; the descent stops earlier when nothing moves.
 const SWEEPS: usize = 20;
+/// Weights behind one output up to which codes are optimised. A sweep costs their square for every output: beyond this,
+/// minutes for a layer, while so many rounding errors average out by themselves.
+const DESCENT_WEIGHTS: usize = 256;
 /// Share of the mean variance added to every variance: inputs that calibration never saw move must still keep their weight.
 const DAMPING: f64 = 0.01;
 
@@ -70,6 +73,9 @@ impl<'a> Problem<'a> {
         }
         let mut candidates: Vec<Solution> = CLIPS.iter().map(|clip| self.plain(full * clip)).collect();
         candidates.sort_by(|a, b| a.error.total_cmp(&b.error));
+        if self.weights.len() > DESCENT_WEIGHTS {
+            return candidates.swap_remove(0);
+        }
         candidates.truncate(FINALISTS);
         let descended = candidates.into_iter().map(|start| self.descend(start));
         descended.min_by(|a, b| a.error.total_cmp(&b.error)).expect("there are finalists")
