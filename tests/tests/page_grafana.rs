@@ -60,7 +60,7 @@ fn interpolated(sql: &str) -> String {
 /// Column names and rows.
 fn rows(connection: &Connection, sql: &str) -> (Vec<String>, Vec<Vec<Cell>>) {
     let mut statement = connection.prepare(sql).unwrap_or_else(|e| panic!("{e}\n{sql}"));
-    let names: Vec<String> = statement.column_names().into_iter().map(String::from).collect();
+    let names: Vec<String> = statement.column_names().map(String::from).collect();
     let read = |row: &rusqlite::Row<'_>| (0..names.len()).map(|i| row.get(i)).collect();
     let rows = statement.query_map([], read).expect("a query without parameters");
     let rows = rows.collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}\n{sql}"));

@@ -163,8 +163,11 @@ pub fn merge(target: &mut Value, change: Value) {
     }
 }
 
-/// The layers of every candidate here: name, kind, weight bits, input bits, output bits, MACs, parts per thousand of the ticks.
-const LAYERS: [(&str, &str, Option<u8>, u8, u8, Option<u64>, u64); 9] = [
+/// Name, kind, weight bits, input bits, output bits, MACs, parts per thousand of the ticks.
+type Layer = (&'static str, &'static str, Option<u8>, u8, u8, Option<u64>, u64);
+
+/// The layers of every candidate here.
+const LAYERS: [Layer; 9] = [
     ("conv1", "conv2d", Some(8), 8, 8, Some(230_400), 140),
     ("dw1", "depthwise", Some(8), 8, 4, Some(230_400), 150),
     ("pw1", "conv2d", Some(4), 4, 4, Some(819_200), 260),
@@ -185,7 +188,7 @@ pub fn detail(candidate: &Value) -> Value {
             "wall": { "propose_ms": 3.0, "accuracy_ms": 812.0, "image_ms": 41.0, "flash_ms": 60.0, "run_ms": 904.0, "store_ms": 1.5 } })
 }
 
-fn layer_json(index: usize, layer: &(&str, &str, Option<u8>, u8, u8, Option<u64>, u64), ticks: Option<u64>) -> Value {
+fn layer_json(index: usize, layer: &Layer, ticks: Option<u64>) -> Value {
     let (name, kind, weight_bits, input_bits, output_bits, macs, share) = layer;
     json!({ "index": index, "name": name, "kind": kind, "weight_bits": weight_bits, "input_bits": input_bits, "output_bits": output_bits,
             "macs": macs, "ticks": ticks.map(|t| t * share / 1000) })
