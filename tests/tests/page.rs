@@ -339,6 +339,8 @@ fn ten_thousand_candidates_stay_light() {
     fixture.answer("/api/campaigns/demo/candidates", 200, Value::from(crowd.clone()));
     let browser = Browser::start(1280, 900);
     browser.open(&fixture.url(""));
+    // The candidates come after the page; a zoom chosen before them would be chosen again for them.
+    browser.wait("Number(document.querySelector('#scatter svg')?.dataset.shown) > 9000");
     browser.click("[data-zoom=all]");
     browser.wait("document.querySelector('#scatter svg').dataset.shown === '10000'");
     let elements = browser.count("*");

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
-const WAIT_MS: u64 = 20_000;
+const WAIT_MS: u64 = 45_000;
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// The environment variable by which every process of a browser is known: all descendants of chromedriver inherit it.
 const MARK: &str = "BITRACK_TEST_BROWSER";
