@@ -14,8 +14,9 @@ use crate::setup::rust_tools::{FirmwareToolchain, firmware_toolchain};
 use crate::{repo, shell};
 use toolchain::{TARGET, Toolchain};
 
-/// Flash that the runner may take, so that a board's model slots keep the rest.
-const FLASH_BUDGET_BYTES: u64 = 96 * 1024;
+/// Flash that the runner may take, so that a board's model slots keep the rest. The goal is 64 KB; this is what it takes
+/// today, so that it cannot grow further unnoticed.
+const FLASH_BUDGET_BYTES: u64 = 84 * 1024;
 
 /// RAM that the runner may take beside stack and arena, so that networks keep the rest.
 const RAM_BUDGET_BYTES: u64 = 4 * 1024;
