@@ -1,29 +1,38 @@
-//! `cargo xtask bench`: builds the programs and the firmware, then has `bitrack-bench` print the figures.
+//! `cargo xtask bench`: what networks and kernels cost on an emulated board.
+//!
+//! `bench kernels` is the kernels alone: no data, no network, seconds. Plain `bench` puts real networks through quantization,
+//! lowering and the runner, and times a campaign.
+
+mod anchors;
+mod baseline;
+pub mod kernels;
+mod row;
+mod tables;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::progress::timed;
 use crate::setup::{self, Purpose};
 use crate::{firmware, repo, shell};
 
-/// The figures that a change of the kernels is held against.
-const BASELINE: &str = "firmware/kernels/baseline.csv";
-
 #[derive(Args)]
 pub struct Options {
     /// What to measure.
     #[arg(value_enum, default_value = "all")]
     what: What,
-    /// Write a row per layer and one per network to this file.
+    /// Kernels: write a row per layer and one per network to this file.
     #[arg(long)]
     csv: Option<PathBuf>,
-    /// Fail when a layer takes more instructions than in `firmware/kernels/baseline.csv`.
-    #[arg(long)]
+    /// Kernels: fail when a layer takes more instructions than in `firmware/kernels/bench/baseline.csv`.
+    #[arg(long, conflicts_with = "bless")]
     check: bool,
-    /// Which emulated core.
+    /// Kernels: make what is measured the baseline.
+    #[arg(long)]
+    bless: bool,
+    /// Networks: which emulated core.
     #[arg(long, default_value = "cortex-m4", value_parser = ["cortex-m4", "cortex-m7"])]
     cpu: String,
 }
@@ -33,28 +42,35 @@ pub struct Options {
 enum What {
     /// The networks at 8/8 and 4/8, runner and image sizes, and the wall time of a campaign's candidates.
     All,
-    /// The networks at every combination of weight and activation bits.
+    /// Every layer of the networks at every combination of weight and activation bits, without images, on both cores.
     Kernels,
 }
 
 /// Prints the figures.
 ///
 /// # Errors
-/// When something does not build, an output is not the host's, or with `--check` a layer became slower.
+/// When something does not build, an output is wrong, or with `--check` a layer became slower.
 pub fn run(options: &Options) -> Result<()> {
+    match options.what {
+        What::All => networks(options),
+        What::Kernels => kernels::run(&kernels::Options {
+            csv: options.csv.clone(),
+            check: options.check,
+            bless: options.bless,
+            estimate_cycles: true,
+        }),
+    }
+}
+
+fn networks(options: &Options) -> Result<()> {
+    let for_kernels = options.csv.is_some() || options.check || options.bless;
+    ensure!(!for_kernels, "--csv, --check and --bless are options of `cargo xtask bench kernels`");
     setup::prepare(Purpose::Demo)?;
     // The sizes that this prints are among the figures.
     firmware::build_all()?;
     timed("programs", "building with optimization", build)?;
-    let mut bench = shell::command(repo::root().join("target/release/bitrack-bench"), ["--cpu", &options.cpu]);
-    bench.arg(if options.what == What::Kernels { "--all-bits" } else { "--campaign" });
-    if let Some(file) = &options.csv {
-        bench.arg("--csv").arg(std::path::absolute(file)?);
-    }
-    if options.check {
-        bench.args(["--check", BASELINE]);
-    }
-    shell::run(&mut bench)
+    let arguments = ["--campaign", "--cpu", &options.cpu];
+    shell::run(&mut shell::command(repo::root().join("target/release/bitrack-bench"), arguments))
 }
 
 fn build() -> Result<()> {

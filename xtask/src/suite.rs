@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use crate::progress::{say, timed};
 use crate::setup::rust_tools::has_nextest;
 use crate::setup::{self, Purpose};
-use crate::{firmware, shell, tidy};
+use crate::{bench, firmware, shell, tidy};
 
 #[derive(Args)]
 pub struct Options {
@@ -42,11 +42,18 @@ fn everything(runner: &[String]) -> Result<()> {
     setup::prepare(Purpose::Test)?;
     firmware::build_all()?;
     timed("tests", "building", build)?;
+    let speed = bench::kernels::hold_to_baseline();
     let tidiness = tidy::run(&tidy::Options::default());
     let examples = timed("examples in docs", "running", doc_tests);
     let runner_tests = tests(&["--manifest-path", "firmware/runner/Cargo.toml", "--lib"], &[]);
     let tests = tests(&["--workspace"], runner);
-    report([("tidy", tidiness), ("examples in docs", examples), ("the runner's tests", runner_tests), ("tests", tests)])
+    report([
+        ("the kernels' speed", speed),
+        ("tidy", tidiness),
+        ("examples in docs", examples),
+        ("the runner's tests", runner_tests),
+        ("tests", tests),
+    ])
 }
 
 /// Programs and tests in one go: the end-to-end tests start the programs, and one graph of features means that

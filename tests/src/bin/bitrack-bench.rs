@@ -1,10 +1,10 @@
 //! Prints what the four MLPerf Tiny networks cost on an emulated board, layer by layer, and what a campaign's candidates
-//! cost in wall time. `cargo xtask bench` builds what it needs and runs it.
+//! cost in wall time. `cargo xtask bench` builds what it needs and runs it; `cargo xtask bench kernels` counts the kernels
+//! alone, at every combination of widths.
 //!
 //! Instructions are exact and repeatable. They are not cycles, and nothing here is a chip's time.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,19 +14,12 @@ use bitrack_tests::lab::{Lab, shared_data};
 use bitrack_tests::networks::{NETWORKS, Report, quantizer_on_noise};
 use bitrack_virtual_board::Machine;
 
-const USAGE: &str =
-    "usage: bitrack-bench [--csv FILE] [--check FILE] [--all-bits] [--cpu cortex-m4|cortex-m7] [--campaign]";
-
-/// Another compiler schedules the Rust parts of a kernel a little differently; a slower kernel costs more than this.
-const TOLERANCE_PERCENT: u64 = 2;
+const USAGE: &str = "usage: bitrack-bench [--cpu cortex-m4|cortex-m7] [--campaign]";
 
 /// Candidates of the campaign that is timed.
 const CAMPAIGN_BUDGET: u32 = 20;
 
 struct Options {
-    csv: Option<PathBuf>,
-    check: Option<PathBuf>,
-    all_bits: bool,
     machine: Machine,
     campaign: bool,
 }
@@ -38,30 +31,17 @@ fn main() -> ExitCode {
     };
     let Some(shared) = shared_data("the networks") else { return ExitCode::FAILURE };
     let reports = measure(&options, &shared);
-    let rows: String = reports.iter().map(|report| csv(report, options.machine)).collect();
-    let text = format!("{CSV_HEAD}\n{rows}");
-    if let Some(path) = &options.csv
-        && let Err(error) = std::fs::write(path, &text)
-    {
-        eprintln!("cannot write {}: {error}", path.display());
-        return ExitCode::FAILURE;
-    }
     if options.campaign {
         time_campaign(&shared);
     }
-    let exact = reports.iter().all(|report| report.bit_exact);
-    let held = options.check.as_deref().is_none_or(|baseline| check(&text, baseline));
-    if exact && held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if reports.iter().all(|report| report.bit_exact) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Option<Options> {
     let machine = Machine::Mps2An386;
-    let mut options = Options { csv: None, check: None, all_bits: false, machine, campaign: false };
+    let mut options = Options { machine, campaign: false };
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--csv" => options.csv = Some(args.next()?.into()),
-            "--check" => options.check = Some(args.next()?.into()),
-            "--all-bits" => options.all_bits = true,
             "--campaign" => options.campaign = true,
             "--cpu" => options.machine = machine_of(&args.next()?)?,
             _ => return None,
@@ -85,20 +65,15 @@ fn cpu(machine: Machine) -> &'static str {
     }
 }
 
-fn policies(all: bool) -> Vec<(Bits, Bits)> {
-    const BITS: [Bits; 3] = [Bits::Eight, Bits::Four, Bits::Two];
-    if all {
-        return BITS.iter().flat_map(|&a| BITS.map(|w| (w, a))).collect();
-    }
-    vec![(Bits::Eight, Bits::Eight), (Bits::Four, Bits::Eight)]
-}
+/// Weight and activation bits that are shown.
+const POLICIES: [(Bits, Bits); 2] = [(Bits::Eight, Bits::Eight), (Bits::Four, Bits::Eight)];
 
 fn measure(options: &Options, shared: &Path) -> Vec<Report> {
     let mut board = BareBoard::on(options.machine);
     let mut reports = Vec::new();
     for network in &NETWORKS {
         let quantizer = quantizer_on_noise(network.load(shared));
-        for bits in policies(options.all_bits) {
+        for bits in POLICIES {
             let report = network.measure(&quantizer, bits, &mut board);
             print_report(&report, cpu(options.machine));
             reports.push(report);
@@ -158,55 +133,6 @@ fn print_totals(reports: &[Report], cpu: &str) {
             if r.bit_exact { "yes" } else { "NO" }
         );
     }
-}
-
-const CSV_HEAD: &str =
-    "anchor,version_commit,cpu,model,layer,op,shape,wbits,abits,macs,instructions,instr_per_mac,verified";
-
-fn csv(report: &Report, machine: Machine) -> String {
-    let mut out = String::new();
-    let verified = if report.bit_exact { "bit-exact" } else { "WRONG" };
-    let head = format!("bitrack,{},{},{}", env!("CARGO_PKG_VERSION"), cpu(machine), report.network);
-    for l in &report.layers {
-        let bits = l.weight_bits.map_or(String::new(), |b| b.to_string());
-        let (macs, instructions) = (l.macs, l.instructions);
-        let rate = per_mac(instructions, macs);
-        let row = format!("{head},{},{},{},{bits},{}", l.name, l.op, l.shape, report.activation_bits.get());
-        writeln!(out, "{row},{macs},{instructions},{rate},{verified}").expect("a string takes everything");
-    }
-    let (macs, instructions) = (report.macs(), report.instructions);
-    let bits = format!("{},{}", report.weight_bits.get(), report.activation_bits.get());
-    let rate = per_mac(instructions, macs);
-    writeln!(out, "{head},TOTAL,,,{bits},{macs},{instructions},{rate},{verified}").expect("a string takes everything");
-    out
-}
-
-/// Whether no row is slower than the baseline's row of the same name by more than the tolerance.
-fn check(measured: &str, baseline: &Path) -> bool {
-    let Ok(before) = std::fs::read_to_string(baseline) else {
-        eprintln!("cannot read the baseline {}", baseline.display());
-        return false;
-    };
-    let mut held = true;
-    let mut compared = 0;
-    for row in measured.lines().skip(1) {
-        let Some((key, now)) = key_and_count(row) else { continue };
-        let Some((_, then)) = before.lines().filter_map(key_and_count).find(|(k, _)| *k == key) else { continue };
-        compared += 1;
-        if now * 100 > then * (100 + TOLERANCE_PERCENT) {
-            eprintln!("slower: {key:?}: {now} instructions, {then} in {}", baseline.display());
-            held = false;
-        }
-    }
-    println!("\n{compared} rows compared with {}", baseline.display());
-    held && compared > 0
-}
-
-/// What a row is about (cpu, model, layer, bits) and its instructions.
-fn key_and_count(row: &str) -> Option<([&str; 5], u64)> {
-    let fields: Vec<&str> = row.split(',').collect();
-    let field = |i: usize| fields.get(i).copied();
-    Some(([field(2)?, field(3)?, field(4)?, field(7)?, field(8)?], field(10)?.parse().ok()?))
 }
 
 /// Wall time per candidate by phase, and candidates per hour, of a keyword-spotting campaign on two boards.

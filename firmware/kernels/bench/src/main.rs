@@ -1,6 +1,7 @@
 //! Counts the instructions of every layer of the MLPerf Tiny networks on an emulated board, and checks every output.
 //!
-//! Prints one line `network,layer,op,wbits,abits,macs,instructions` per layer and combination of widths.
+//! Prints one line `network,layer,op,shape,wbits,abits,macs,instructions,scratch` per layer and combination of widths;
+//! scratch in bytes. `cargo xtask bench kernels` makes tables of it.
 #![no_std]
 #![no_main]
 
@@ -71,15 +72,15 @@ fn measure(layer: &Layer, w_bits: Bits, a_bits: Bits) -> bool {
     let mut instructions = 0;
     let mut counted = |kernel: &mut dyn FnMut()| instructions = board::count(kernel);
     let verdict = match layer.work {
-        // What a network is given is 8 bits wide at any policy.
-        Work::Weighted(op) if layer.is_first() => weighted(op, [w_bits, Bits::B8, a_bits], &mut counted),
-        Work::Weighted(op) => weighted(op, [w_bits, a_bits, a_bits], &mut counted),
+        Work::Weighted(op) => weighted(op, [w_bits, layer.in_bits(a_bits), a_bits], &mut counted),
         Work::Average(shape) => plain::check_average(shape, a_bits, a_bits, 1, &mut counted),
         Work::Add(pixels, channels) => plain::check_add(pixels, channels, [a_bits; 3], 1, &mut counted),
         Work::Softmax(classes) => plain::check_softmax(classes, a_bits, 1, &mut counted),
     };
     let (w, a, macs) = (w_bits.get(), a_bits.get(), layer.macs());
-    let _ = writeln!(Uart, "{},{},{},{w},{a},{macs},{instructions}", layer.network, layer.name, layer.kind());
+    let (network, name, op, shape) = (layer.network, layer.name, layer.kind(), layer.shape());
+    let scratch = layer.scratch_bytes([w_bits, a_bits]);
+    let _ = writeln!(Uart, "{network},{name},{op},{shape},{w},{a},{macs},{instructions},{scratch}");
     if let Err(difference) = &verdict {
         let _ = writeln!(Uart, "WRONG {} {} w{w} a{a}: {difference}", layer.network, layer.name);
     }

@@ -1,6 +1,9 @@
 //! The layers of the four MLPerf Tiny networks, as data.
 
-use bitrack_kernels::{ConvShape, FcShape, PoolShape};
+use alloc::format;
+use alloc::string::String;
+
+use bitrack_kernels::{Bits, ConvShape, FcShape, PoolShape};
 
 use crate::harness::Op;
 
@@ -15,7 +18,7 @@ pub struct Layer {
 pub enum Work {
     Weighted(Op),
     Average(PoolShape),
-    /// `h * w`, channels.
+    /// Pixels, channels.
     Add(u32, u16),
     /// Classes.
     Softmax(usize),
@@ -32,9 +35,31 @@ impl Layer {
         }
     }
 
-    /// Whether the layer reads the network's input.
-    pub fn is_first(&self) -> bool {
-        matches!(self.name, "conv1" | "fc1")
+    /// Width of the layer's input: what a network is given is 8 bits wide at any policy.
+    pub fn in_bits(&self, a_bits: Bits) -> Bits {
+        if matches!(self.name, "conv1" | "fc1") { Bits::B8 } else { a_bits }
+    }
+
+    /// Bytes of scratch at these widths of weights and activations.
+    pub fn scratch_bytes(&self, [w_bits, a_bits]: [Bits; 2]) -> usize {
+        match self.work {
+            Work::Weighted(op) => op.scratch_len(w_bits, self.in_bits(a_bits), a_bits),
+            _ => 0,
+        }
+    }
+
+    /// As published tables write it.
+    pub fn shape(&self) -> String {
+        match self.work {
+            Work::Weighted(Op::Conv(s) | Op::Depthwise(s)) => format!(
+                "{}x{}x{}->{}x{}x{} k{}x{} s{}",
+                s.in_h, s.in_w, s.in_c, s.out_h, s.out_w, s.out_c, s.k_h, s.k_w, s.stride_h
+            ),
+            Work::Weighted(Op::Fc(s)) => format!("{}->{}", s.in_features, s.out_features),
+            Work::Average(s) => format!("{}x{}x{} k{}x{}", s.in_h, s.in_w, s.channels, s.k_h, s.k_w),
+            Work::Add(pixels, channels) => format!("{pixels}x{channels}"),
+            Work::Softmax(classes) => format!("1x1x{classes}"),
+        }
     }
 
     pub fn kind(&self) -> &'static str {
