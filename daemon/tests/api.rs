@@ -33,6 +33,14 @@ limits = { flash = "60%", ram = "20 KiB" }
 window = "03:00-03:01"
 days = "sun"
 agent = { epochs = 2 }
+
+[campaign.other]
+model = "other.tflite"
+data = "fashion-mnist"
+budget = 5
+board-types = ["mps2-an386"]
+window = "03:00-03:01"
+days = "sun"
 "#;
 
 /// A daemon in this process, on a port of its own.
@@ -152,6 +160,32 @@ async fn a_campaign_from_start_to_finish_as_its_agent_sees_it() {
     assert_eq!((&finished["state"], &finished["reason"]), (&json!("finished"), &json!("enough")));
     refused(&daemon.post("campaigns/kws/start", json!({})).await, 409, "conflict");
     assert_eq!(daemon.post("campaigns/kws/start", json!({ "as": "kws-2" })).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_campaign_may_be_started_otherwise_and_from_another() {
+    let daemon = Daemon::start().await;
+    let profile = json!({ "as": "kws-profile", "strategy": "profile", "unlimited": true, "budget": 9 });
+    let (status, profile) = daemon.post("campaigns/kws/start", profile).await;
+    assert_eq!((status, &profile["strategy"], &profile["budget"]), (200, &json!("profile"), &json!(9)));
+    let none = json!({ "flash_bytes": null, "ram_bytes": null, "latency_ticks": null });
+    assert_eq!((&profile["limits"], &profile["section"]), (&none, &json!("kws")));
+    assert_eq!(daemon.get("campaigns/kws-profile/layer-costs").await, (200, json!([])));
+
+    daemon.post("campaigns/kws/start", json!({})).await;
+    daemon.put("campaigns/kws/limits", br#"{"flash_bytes": 900, "ram_bytes": 20480, "latency_ticks": null}"#).await;
+    let mut options = json!({ "as": "more", "from": "kws", "strategy": "finalists" });
+    options["options"] = json!({ "epochs": null, "fine-tune": { "steps": 9 } });
+    let (status, more) = daemon.post("campaigns/kws/start", options).await;
+    assert_eq!((status, &more["origin"], &more["limits"]["flash_bytes"]), (200, &json!("kws"), &json!(900)));
+    let (_, start) = daemon.get("campaigns/more/agent").await;
+    assert_eq!((&start["origin"], &start["options"]), (&json!("kws"), &json!({ "fine-tune": { "steps": 9 } })));
+
+    let from_nobody = json!({ "as": "x", "from": "nobody" });
+    refused(&daemon.post("campaigns/kws/start", from_nobody).await, 404, "not_found");
+    refused(&daemon.post("campaigns/other/start", json!({ "from": "kws" })).await, 400, "invalid");
+    refused(&daemon.post("campaigns/kws/start", json!({ "as": "x", "budget": 0 })).await, 400, "invalid");
+    refused(&daemon.post("campaigns/kws/start", json!({ "as": "x", "options": 3 })).await, 400, "invalid");
 }
 
 #[tokio::test]

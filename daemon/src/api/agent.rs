@@ -15,7 +15,9 @@ use super::error::{ApiError, Asked, Body, Part};
 use crate::config::{BoardType, Config};
 use crate::rack::sha256;
 use crate::store::{Db, EpisodeEvent, EpisodeKey, Proposed, StoreError};
-use crate::types::{AgentStart, BoardTypeInfo, Campaign, Episode, EpisodeState, Event, Limits, Proposal, Reward};
+use crate::types::{
+    AgentStart, BoardTypeInfo, Campaign, Episode, EpisodeState, Event, LayerCost, Limits, Proposal, Reward,
+};
 
 /// Longest that one request waits for a measurement.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -60,6 +62,7 @@ fn agent_start(db: &mut Db, id: i64, config: &Config) -> Result<AgentStart, Stor
         data: c.data,
         strategy: c.strategy,
         seed: c.seed,
+        origin: c.origin,
         budget: c.budget,
         measured: c.progress.measured,
         warmup: c.warmup,
@@ -68,6 +71,17 @@ fn agent_start(db: &mut Db, id: i64, config: &Config) -> Result<AgentStart, Stor
         limits: c.limits,
         options: c.options,
     })
+}
+
+/// `GET /api/campaigns/{c}/layer-costs`
+pub async fn layer_costs(state: State, Part(name): Part<String>) -> Answer<Vec<LayerCost>> {
+    let id = id(&state, name).await?;
+    let costs = state.store.read(move |db| {
+        let board_types = db.campaign(id)?.board_types;
+        let costs = board_types.iter().map(|board_type| db.layer_costs(board_type));
+        costs.collect::<Result<Vec<_>, _>>()
+    });
+    Ok(Json(costs.await?.concat()))
 }
 
 /// `PUT /api/campaigns/{c}/limits`

@@ -55,6 +55,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/campaigns/{c}/resume", post(campaigns::resume))
         .route("/campaigns/{c}/finish", post(campaigns::finish))
         .route("/campaigns/{c}/agent", get(agent::start))
+        .route("/campaigns/{c}/layer-costs", get(agent::layer_costs))
         .route("/campaigns/{c}/limits", put(agent::put_limits))
         .route("/campaigns/{c}/checkpoint", get(agent::checkpoint).put(agent::put_checkpoint))
         .route("/campaigns/{c}/episodes", post(agent::propose))

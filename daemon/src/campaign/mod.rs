@@ -5,6 +5,7 @@
 
 mod agent;
 mod hours;
+mod start;
 mod view;
 
 use std::collections::{HashMap, HashSet};
@@ -18,7 +19,7 @@ use tracing::{Instrument, info, warn};
 
 use crate::config::{Config, WindowState};
 use crate::measuring::Measuring;
-use crate::store::{CampaignEvent, CampaignSpec, Store, StoreError, StoredCampaign};
+use crate::store::{CampaignEvent, Store, StoreError, StoredCampaign};
 use crate::types::{self, Event, StartRequest};
 use agent::{Agent, Ended};
 use hours::{nap, window};
@@ -114,24 +115,12 @@ impl Campaigns {
     /// Creates a campaign of `hil.toml` and starts it. One that is active already is left alone.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or [`StoreError::Conflict`] with what to do instead.
+    /// [`StoreError::NotFound`], [`StoreError::Invalid`], or [`StoreError::Conflict`] with what to do instead.
     pub async fn start(self: &Arc<Self>, name: &str, request: StartRequest) -> Result<i64, StoreError> {
-        let known = || self.config.campaigns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        let asked = self.config.campaign(name);
-        let asked =
-            asked.ok_or_else(|| StoreError::NotFound(format!("campaign {name} in hil.toml (it has: {})", known())))?;
-        let mut asked = asked.clone();
-        asked.budget = request.budget.unwrap_or(asked.budget);
-        asked.seed = request.seed.unwrap_or(asked.seed);
-        let unit = self.config.board_type(&asked.board_types[0]).expect("the configuration was checked").unit;
-        let name = request.r#as.unwrap_or_else(|| name.to_owned());
-        if name.is_empty() || name.chars().all(|c| c.is_ascii_digit()) || name.contains('/') {
-            return Err(StoreError::Invalid(format!("`{name}` is not a name for a campaign")));
-        }
-        let spec = CampaignSpec { name: name.clone(), asked, unit };
+        let spec = start::spec(&self.config, name, request)?;
         let created = self.store.write(move |db| match db.campaign_id(&spec.name) {
-            Err(StoreError::NotFound(_)) => db.create_campaign(&spec),
-            Ok(id) => db.campaign(id).and_then(already),
+            Err(StoreError::NotFound(_)) => start::create(db, spec),
+            Ok(id) => db.campaign(id).and_then(start::already),
             Err(e) => Err(e),
         });
         let id = created.await?;
@@ -351,20 +340,6 @@ impl Campaigns {
 
     fn agent_log(&self, name: &str) -> PathBuf {
         self.config.daemon.log.with_file_name(format!("agent-{name}.log"))
-    }
-}
-
-/// Starting what exists: fine while it runs, otherwise somebody has to decide.
-fn already(campaign: StoredCampaign) -> Result<i64, StoreError> {
-    let name = &campaign.name;
-    match campaign.state.as_str() {
-        "active" => Ok(campaign.id),
-        "finished" => Err(StoreError::Conflict(format!(
-            "campaign {name} is finished; start it again under another name: hil campaign start {name} --as NEW"
-        ))),
-        state => {
-            Err(StoreError::Conflict(format!("campaign {name} is {state}; go on with: hil campaign resume {name}")))
-        }
     }
 }
 

@@ -97,15 +97,35 @@ pub enum CampaignCommand {
     Start {
         /// Its name in hil.toml
         name: String,
-        /// Run it under another name, for instance once more after it has finished
+        /// What proposes, instead of what hil.toml says
+        #[arg(long)]
+        strategy: Option<String>,
+        /// An option of the agent, over [campaign.NAME.agent]: a JSON value or plain text; tables with dots; null removes
+        #[arg(long = "set", value_name = "KEY=VALUE", num_args = 1..)]
+        set: Vec<String>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Spend measurements on what layers cost: fills the table that predicts latencies, as campaign NAME-profile
+    Profile {
+        /// Its name in hil.toml
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Train the best candidates of a campaign for longer and measure them again, as campaign NAME-finalists
+    Finalists {
+        /// A campaign that has found something
+        name: String,
+        /// How many, best first
+        #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+        top: u32,
+        /// Run it under another name
         #[arg(long = "as", value_name = "NEW")]
         r#as: Option<String>,
-        /// Candidates to measure, instead of what hil.toml says
-        #[arg(long)]
-        budget: Option<u32>,
-        /// Seed, instead of what hil.toml says
-        #[arg(long)]
-        seed: Option<u64>,
+        /// An option of the agent, as with `start`
+        #[arg(long = "set", value_name = "KEY=VALUE", num_args = 1..)]
+        set: Vec<String>,
         /// Watch it until it ends
         #[arg(long)]
         watch: bool,
@@ -130,6 +150,23 @@ pub enum CampaignCommand {
     },
     /// Watch a campaign live until it ends
     Watch { name: String },
+}
+
+/// What may differ from hil.toml.
+#[derive(Debug, Args)]
+pub struct How {
+    /// Run it under another name, for instance once more after it has finished
+    #[arg(long = "as", value_name = "NEW")]
+    pub r#as: Option<String>,
+    /// Candidates to measure, instead of what hil.toml says
+    #[arg(long)]
+    pub budget: Option<u32>,
+    /// Seed, instead of what hil.toml says
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Watch it until it ends
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Args)]

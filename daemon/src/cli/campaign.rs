@@ -5,22 +5,18 @@ use serde_json::{Value, json};
 use super::args::{Best, Campaign as Args, CampaignCommand, Format};
 use super::client::Client;
 use super::exit::Failure;
+use super::start;
 use super::table::Table;
 use super::watch;
-use crate::types::{Campaign, Candidate, StartRequest};
+use crate::types::{Campaign, Candidate};
 
 /// One of the subcommands.
 pub fn run(client: &Client, args: Args) -> Result<(), Failure> {
     match args.command {
-        CampaignCommand::Start { name, r#as, budget, seed, watch } => {
-            let campaign: Campaign =
-                client.post(&format!("campaigns/{name}/start"), &StartRequest { r#as, budget, seed })?;
-            if watch {
-                return watch::run(client, &campaign.name);
-            }
-            println!("{}", line(&campaign));
-            println!("watch it: hil campaign watch {}, or {}", campaign.name, client.url());
-            Ok(())
+        CampaignCommand::Start { name, strategy, set, how } => start::start(client, &name, strategy, &set, how),
+        CampaignCommand::Profile { name, how } => start::profile(client, &name, how),
+        CampaignCommand::Finalists { name, top, r#as, set, watch } => {
+            start::finalists(client, &name, top, r#as, &set, watch)
         }
         CampaignCommand::Stop { name } => change(client, &name, "stop"),
         CampaignCommand::Resume { name } => change(client, &name, "resume"),

@@ -9,6 +9,7 @@ mod exit;
 mod log;
 mod measure;
 mod query;
+mod start;
 mod table;
 mod watch;
 

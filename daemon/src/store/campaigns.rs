@@ -6,15 +6,17 @@ use serde_json::Value;
 use super::row::{json, json_opt};
 use super::{Db, StoreError, now};
 use crate::config::{Campaign as Asked, Unit, WindowText};
-use crate::types::{Candidate, CheckpointInfo, Limits};
+use crate::types::{Candidate, CheckpointInfo, Limits, PredictionError};
 
-/// A campaign to create: what `hil.toml` asks for, under a name.
+/// A campaign to create: what `hil.toml` asks for (`asked.name` there), under a name.
 #[derive(Debug, Clone)]
 pub struct CampaignSpec {
     pub name: String,
     pub asked: Asked,
     /// What its board types count.
     pub unit: Unit,
+    /// Name or id of the campaign whose candidates it goes on from.
+    pub origin: Option<String>,
 }
 
 /// A campaign as stored. `state` is `active`, `stopped`, `finished` or `failed`.
@@ -26,6 +28,10 @@ pub struct StoredCampaign {
     pub data: String,
     pub strategy: String,
     pub seed: u64,
+    /// The campaign of `hil.toml` it was started from.
+    pub section: Option<String>,
+    /// Name of the campaign it goes on from.
+    pub origin: Option<String>,
     pub budget: u32,
     pub board_types: Vec<String>,
     pub unit: String,
@@ -41,6 +47,7 @@ pub struct StoredCampaign {
     pub finished_at: Option<String>,
     pub progress: Progress,
     pub best: Option<Candidate>,
+    pub prediction_error: Option<PredictionError>,
 }
 
 /// Counts of a campaign's episodes.
@@ -70,15 +77,16 @@ impl Db {
     /// Creates an active campaign.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the name is taken.
+    /// [`StoreError::Conflict`] when the name is taken, [`StoreError::NotFound`] when its origin is not there.
     pub fn create_campaign(&mut self, spec: &CampaignSpec) -> Result<i64, StoreError> {
+        let origin = spec.origin.as_deref().map(|name| self.campaign_id(name)).transpose()?;
         let tx = self.immediate()?;
         let taken: Option<String> =
             tx.query_row("SELECT state FROM campaigns WHERE name = ?1", [&spec.name], |r| r.get(0)).optional()?;
         if let Some(state) = taken {
             return Err(StoreError::Conflict(format!("campaign {} exists and is {state}", spec.name)));
         }
-        let id = insert(&tx, spec)?;
+        let id = insert(&tx, spec, origin)?;
         tx.commit()?;
         Ok(id)
     }
@@ -95,11 +103,13 @@ impl Db {
 
     /// One campaign with its progress.
     pub fn campaign(&mut self, id: i64) -> Result<StoredCampaign, StoreError> {
-        let sql = "SELECT c.*, m.path AS model_path FROM campaigns c JOIN models m ON m.id = c.model WHERE c.id = ?1";
+        let sql = "SELECT c.*, m.path AS model_path, o.name AS origin_name FROM campaigns c
+                   JOIN models m ON m.id = c.model LEFT JOIN campaigns o ON o.id = c.origin WHERE c.id = ?1";
         let row = self.conn.query_row(sql, [id], campaign).optional()?;
         let mut row = row.ok_or_else(|| StoreError::NotFound(format!("campaign {id}")))?;
         row.progress = self.progress(id)?;
         row.best = self.best(id)?;
+        row.prediction_error = self.prediction_error(id)?;
         Ok(row)
     }
 
@@ -189,7 +199,7 @@ impl Db {
 
     fn progress(&mut self, id: i64) -> Result<Progress, StoreError> {
         let sql = "SELECT count(*) AS episodes,
-                     coalesce(sum(state IN ('measured', 'done') AND label IS NULL), 0) AS measured,
+                     coalesce(sum(searched), 0) AS measured,
                      coalesce(sum(state = 'infeasible'), 0) AS infeasible, coalesce(sum(state = 'failed'), 0) AS failed,
                      coalesce(sum(reused), 0) AS reused, min(created_at) AS started_at
                    FROM candidates WHERE campaign_id = ?1";
@@ -222,7 +232,7 @@ impl Db {
     }
 }
 
-fn insert(tx: &Transaction<'_>, spec: &CampaignSpec) -> Result<i64, StoreError> {
+fn insert(tx: &Transaction<'_>, spec: &CampaignSpec, origin: Option<i64>) -> Result<i64, StoreError> {
     let asked = &spec.asked;
     let model = asked.model.display().to_string();
     tx.execute("INSERT INTO models (path) VALUES (?1) ON CONFLICT DO NOTHING", [&model])?;
@@ -230,9 +240,10 @@ fn insert(tx: &Transaction<'_>, spec: &CampaignSpec) -> Result<i64, StoreError> 
     let known = limits.unwrap_or_default();
     tx.execute(
         "INSERT INTO campaigns (name, model, data, strategy, seed, budget, board_types, unit, warmup, repeats, limits_asked,
-           limits_known, limit_flash, limit_ram, limit_latency, open_hours, options, state, created_at)
+           limits_known, limit_flash, limit_ram, limit_latency, open_hours, options, state, created_at,
+           origin, section)
          VALUES (?1, (SELECT id FROM models WHERE path = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-           ?17, 'active', ?18)",
+           ?17, 'active', ?18, ?19, ?20)",
         params![
             spec.name,
             model,
@@ -252,6 +263,8 @@ fn insert(tx: &Transaction<'_>, spec: &CampaignSpec) -> Result<i64, StoreError> 
             asked.window.as_ref().map(|w| serde_json::to_string(w.text())).transpose()?,
             asked.options.to_string(),
             now(),
+            origin,
+            asked.name,
         ],
     )?;
     Ok(tx.last_insert_rowid())
@@ -270,6 +283,8 @@ fn campaign(row: &Row<'_>) -> rusqlite::Result<StoredCampaign> {
         data: row.get("data")?,
         strategy: row.get("strategy")?,
         seed: row.get("seed")?,
+        section: row.get("section")?,
+        origin: row.get("origin_name")?,
         budget: row.get("budget")?,
         board_types: json(row, "board_types")?,
         unit: row.get("unit")?,
@@ -285,5 +300,6 @@ fn campaign(row: &Row<'_>) -> rusqlite::Result<StoredCampaign> {
         finished_at: row.get("finished_at")?,
         progress: Progress::default(),
         best: None,
+        prediction_error: None,
     })
 }

@@ -65,6 +65,8 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
         ticks: row.get("ticks")?,
         unit: row.get("unit")?,
         latency_ms: row.get("latency_ms")?,
+        predicted_ticks: row.get("predicted_ticks")?,
+        prediction_error: row.get("prediction_error")?,
         flash_bytes: row.get("flash_bytes")?,
         ram_bytes: row.get("ram_bytes")?,
         weight_bits_mean: row.get("weight_bits_mean")?,

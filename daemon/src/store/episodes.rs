@@ -196,8 +196,8 @@ fn insert(tx: &Transaction<'_>, campaign: i64, p: &Proposal) -> Result<i64, Stor
     let state = if reason.is_some() { EpisodeState::Infeasible } else { EpisodeState::Proposed };
     tx.execute(
         "INSERT INTO episodes (campaign, idx, client_key, label, strategy, policy, accuracy, accuracy_split, accuracy_samples,
-           flash_bytes, ram_bytes, image_sha256, state, reason, wall, created_at, finished_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+           flash_bytes, ram_bytes, image_sha256, state, reason, wall, created_at, finished_at, predicted_ticks)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             campaign,
             p.index,
@@ -216,6 +216,7 @@ fn insert(tx: &Transaction<'_>, campaign: i64, p: &Proposal) -> Result<i64, Stor
             p.wall.to_string(),
             now(),
             reason.is_some().then(now),
+            p.predicted_ticks,
         ],
     )?;
     let id = tx.last_insert_rowid();

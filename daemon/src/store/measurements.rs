@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::row::{crc_hex, json};
-use super::{Db, StoreError, now};
+use super::{Db, StoreError, costs, now};
 use crate::config::Unit;
 use crate::types::{LayerTicks, Measurement, MeasurementWall, Ticks};
 
@@ -49,6 +49,9 @@ impl Db {
                 params![id, l.index, l.kind, l.weight_bits, l.input_bits, l.output_bits, l.ticks],
             )?;
         }
+        if let (Some(episode), true) = (new.episode, new.accepted) {
+            costs::refresh(&tx, id, episode)?;
+        }
         tx.commit()?;
         // How long a commit took is known only after it; a crash here leaves the measurement, and a zero.
         let store_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -85,6 +88,7 @@ impl Db {
             params![of, episode, attempt, now()],
         )?;
         let id = tx.last_insert_rowid();
+        costs::refresh(&tx, of, episode)?;
         tx.commit()?;
         Ok(id)
     }

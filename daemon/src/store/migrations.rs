@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Number N is at index N - 1; `PRAGMA user_version` says how many a file has had.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_base.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_base.sql"), include_str!("migrations/0002_predictions.sql")];
 
 /// Brings the schema up to date, each step in its own transaction.
 pub fn apply(conn: &mut Connection) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 mod boards;
 mod campaigns;
 mod candidates;
+mod costs;
 mod episodes;
 mod error;
 mod failures;

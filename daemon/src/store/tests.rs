@@ -27,7 +27,8 @@ fn asked() -> Campaign {
 }
 
 fn proposal(index: u32, image: Option<&str>) -> Proposal {
-    let layer = json!({ "name": "conv1", "kind": "conv2d", "weight_bits": 4, "input_bits": 8, "output_bits": 2 });
+    let layer = json!({ "name": "conv1", "kind": "conv2d", "weight_bits": 4, "input_bits": 8, "output_bits": 2,
+                        "geometry": "conv2d 4x4x3->4x4x8" });
     let step = json!({ "tensor": "conv1.weight", "state": [0.5], "raw_action": 0.3, "bits_asked": 4, "bits": 2 });
     serde_json::from_value(json!({
         "index": index, "client_key": format!("key {index}"), "strategy": "ddpg", "policy": { "layers": [layer] },
@@ -76,7 +77,7 @@ fn furnish(db: &mut Db) -> i64 {
     db.begin_rack(&boards, &[BoardType::builtin("mps2-an386").expect("built in")]).expect("a rack");
     let image = ImageRow { sha256: IMAGE.into(), bytes: 9, model_len: 8, arena: 64, ops: 1, vectors: 1, model_id: 7 };
     db.put_image(&image).expect("an image");
-    db.create_campaign(&CampaignSpec { name: "kws".into(), asked: asked(), unit: Unit::Instructions })
+    db.create_campaign(&CampaignSpec { name: "kws".into(), asked: asked(), unit: Unit::Instructions, origin: None })
         .expect("a campaign")
 }
 
@@ -187,6 +188,121 @@ fn a_measurement_is_reused_once_per_episode_and_only_for_the_same_runner() {
     assert_eq!(db.board_measurements("v1").expect("counted"), 1);
 }
 
+/// Everything that the table of costs says, from the measurements themselves.
+fn costs_from_scratch(db: &Db) -> Vec<(String, u8, u64, f64)> {
+    let sql = "SELECT l.geometry, l.weight_bits, count(*), avg(l.ticks) FROM layer_measurements l
+               JOIN measurements m ON m.id = l.measurement WHERE m.accepted = 1 AND l.geometry IS NOT NULL
+               GROUP BY l.geometry, l.weight_bits ORDER BY 1, 2";
+    let mut query = db.conn.prepare(sql).expect("SQL");
+    let rows = query.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))).expect("asked");
+    rows.collect::<Result<_, _>>().expect("read")
+}
+
+fn costs(db: &mut Db) -> Vec<(String, u8, u64, f64)> {
+    let costs = db.layer_costs("mps2-an386").expect("read").into_iter();
+    costs.map(|c| (c.geometry, c.weight_bits.unwrap_or(0), c.samples, c.ticks)).collect()
+}
+
+#[test]
+fn layer_costs_count_each_measurement_once_and_each_runner_for_itself() {
+    let (mut db, campaign) = furnished();
+    // Taken outside a campaign: nobody said what its layers work on.
+    let first = db.add_measurement(&measurement(None, 100)).expect("stored");
+    assert_eq!(costs(&mut db), []);
+    db.set_board_runner("v1", Some("r1")).expect("set");
+    db.board_seen("v1", "c1", "f1").expect("seen");
+
+    let reuses = [new_episode(&mut db, campaign, 0), new_episode(&mut db, campaign, 1)];
+    for episode in reuses {
+        db.reuse_measurement(first, episode).expect("reused");
+        db.reuse_measurement(first, episode).expect("reused");
+    }
+    assert_eq!(costs(&mut db), [("conv2d 4x4x3->4x4x8".into(), 4, 1, 100.0)]);
+    let id = new_episode(&mut db, campaign, 2);
+    let rejected = NewMeasurement { accepted: false, bit_exact: false, ..measurement(Some(id), 5) };
+    db.add_measurement(&rejected).expect("stored");
+    db.add_measurement(&measurement(Some(id), 103)).expect("stored");
+    assert_eq!(costs(&mut db), [("conv2d 4x4x3->4x4x8".into(), 4, 2, 101.5)]);
+    assert_eq!(costs(&mut db), costs_from_scratch(&db));
+
+    let other = NewMeasurement { runner_sha256: "r2".into(), ..measurement(Some(id), 50) };
+    db.add_measurement(&other).expect("stored");
+    assert_eq!(costs(&mut db).len(), 1, "the board still has the old runner");
+    db.set_board_runner("v1", Some("r2")).expect("set");
+    assert_eq!(costs(&mut db), [("conv2d 4x4x3->4x4x8".into(), 4, 1, 50.0)]);
+}
+
+#[test]
+fn a_prediction_is_kept_beside_the_measurement() {
+    let (mut db, campaign) = furnished();
+    assert_eq!(db.prediction_error(campaign).expect("asked"), None);
+    for (index, predicted, ticks) in [(0, 110, 99), (1, 100, 199), (2, 303, 299), (3, 50, 99)] {
+        let image = format!("image {index}");
+        let row =
+            ImageRow { sha256: image.clone(), bytes: 9, model_len: 8, arena: 64, ops: 1, vectors: 1, model_id: 7 };
+        db.put_image(&row).expect("an image");
+        let proposal = Proposal { predicted_ticks: Some(predicted), ..proposal(index, Some(&image)) };
+        db.propose(campaign, &proposal).expect("accepted");
+        let id = db.episode_id(EpisodeKey { campaign, index }).expect("there");
+        assert_eq!(db.candidate(id).expect("there").prediction_error, None, "not measured yet");
+        db.add_measurement(&NewMeasurement { image_sha256: image, ..measurement(Some(id), ticks) }).expect("stored");
+    }
+    let errors: Vec<_> = db.candidates(campaign, None).expect("read").iter().map(|c| c.prediction_error).collect();
+    assert_eq!(errors, [Some(0.1), Some(-0.5), Some(0.01), Some(-0.5)], "the medians are 100, 200, 300 and 100");
+    let error = db.prediction_error(campaign).expect("asked").expect("some");
+    assert_eq!((error.candidates, error.median, error.max), (4, (0.1 + 0.5) / 2.0, 0.5));
+    assert!((error.bias + 0.2225).abs() < 1e-12, "{error:?}");
+}
+
+#[test]
+fn a_campaign_that_goes_on_from_another_counts_its_labelled_picks() {
+    let (mut db, origin) = furnished();
+    let finalists = Campaign { strategy: "finalists".into(), ..asked() };
+    let spec = |origin: &str| CampaignSpec {
+        name: "kws-finalists".into(),
+        asked: finalists.clone(),
+        unit: Unit::Instructions,
+        origin: Some(origin.into()),
+    };
+    assert!(matches!(db.create_campaign(&spec("nobody")), Err(StoreError::NotFound(_))));
+    let id = db.create_campaign(&spec(&origin.to_string())).expect("created");
+    let found = db.campaign(id).expect("there");
+    assert_eq!((found.origin.as_deref(), found.section.as_deref()), (Some("kws"), Some("kws")));
+    for (index, strategy) in [(0, "uniform"), (1, "finalists")] {
+        let label = Some("labelled".into());
+        db.propose(id, &Proposal { label, strategy: strategy.into(), ..proposal(index, Some(IMAGE)) })
+            .expect("accepted");
+        let episode = db.episode_id(EpisodeKey { campaign: id, index }).expect("there");
+        db.episode_event(episode, &EpisodeEvent::Measure).expect("legal");
+        db.add_measurement(&measurement(Some(episode), 100)).expect("stored");
+        db.episode_event(episode, &EpisodeEvent::Measured).expect("legal");
+    }
+    assert_eq!(db.campaign(id).expect("there").progress.measured, 1, "the pick counts, the baseline does not");
+}
+
+/// A database of the first release gets the columns, keeps its rows, and its views answer.
+#[test]
+fn an_older_database_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hil.sqlite");
+    let old = Connection::open(&path).expect("created");
+    old.execute_batch(include_str!("migrations/0001_base.sql")).expect("the first schema");
+    old.execute_batch(
+        "INSERT INTO models VALUES (1, '/m');
+         INSERT INTO campaigns VALUES (1, 'old', 1, '/d', 'ddpg', 1, 9, '[]', 'cycles', 1, 3, '{}', 1, NULL, NULL, NULL, NULL,
+           '{}', 'finished', NULL, '', NULL);
+         INSERT INTO episodes VALUES (1, 1, 0, 'k', NULL, 'ddpg', '{\"layers\": []}', 0.5, NULL, NULL, 1, 1, NULL,
+           'infeasible', NULL, NULL, '{}', '', NULL);
+         PRAGMA user_version = 1;",
+    )
+    .expect("rows");
+    drop(old);
+    let mut db = Db::open(&path).expect("brought up to date");
+    let campaign = db.campaign(1).expect("kept");
+    assert_eq!((campaign.origin, campaign.section, campaign.prediction_error), (None, None, None));
+    assert_eq!(db.candidates(1, None).expect("read")[0].predicted_ticks, None);
+}
+
 #[test]
 fn rejected_measurements_are_kept_and_never_reused() {
     let (mut db, campaign) = furnished();
@@ -207,7 +323,7 @@ fn limits_decide_what_is_feasible_best_and_on_the_front() {
     let (mut db, campaign) = furnished();
     let mut relative = asked();
     relative.limits.latency = Some(crate::config::Limit::Percent(50.0));
-    let spec = CampaignSpec { name: "relative".into(), asked: relative, unit: Unit::Instructions };
+    let spec = CampaignSpec { name: "relative".into(), asked: relative, unit: Unit::Instructions, origin: None };
     let relative = db.create_campaign(&spec).expect("a campaign");
     assert_ne!(relative, campaign);
     for (index, (accuracy, ticks)) in
@@ -234,7 +350,7 @@ fn limits_decide_what_is_feasible_best_and_on_the_front() {
 #[test]
 fn campaigns_stop_resume_and_end() {
     let (mut db, id) = furnished();
-    let again = CampaignSpec { name: "kws".into(), asked: asked(), unit: Unit::Instructions };
+    let again = CampaignSpec { name: "kws".into(), asked: asked(), unit: Unit::Instructions, origin: None };
     assert!(matches!(db.create_campaign(&again), Err(StoreError::Conflict(_))));
     for event in [CampaignEvent::Stop, CampaignEvent::Stop, CampaignEvent::Resume, CampaignEvent::Finish("done".into())]
     {
@@ -344,7 +460,7 @@ fn sql_that_writes_is_refused_and_sql_that_reads_is_answered() {
     let rows = read_only(&path, "SELECT name, seed, 0.5, NULL FROM campaigns").expect("answered");
     assert_eq!(rows.columns[..2], ["name", "seed"]);
     assert_eq!(rows.rows, [[Value::Text("kws".into()), Value::Integer(1), Value::Real(0.5), Value::Null]]);
-    for view in ["best", "pareto", "layer_latency", "candidates_per_hour", "candidates"] {
+    for view in ["best", "pareto", "layer_latency", "candidates_per_hour", "candidates", "prediction_error"] {
         read_only(&path, &format!("SELECT * FROM {view}")).expect(view);
     }
     let elsewhere = format!("ATTACH '{}' AS x", folder.path().join("other").display());

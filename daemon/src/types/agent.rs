@@ -36,6 +36,9 @@ pub struct Proposal {
     pub accuracy_samples: Option<u32>,
     pub flash_bytes: u64,
     pub ram_bytes: u64,
+    /// What it should take, on the slowest of the campaign's board types.
+    #[serde(default)]
+    pub predicted_ticks: Option<u64>,
     #[serde(default)]
     pub image_sha256: Option<String>,
     #[serde(default)]
@@ -68,6 +71,8 @@ pub struct AgentStart {
     pub data: String,
     pub strategy: String,
     pub seed: u64,
+    /// Name of the campaign whose candidates it goes on from.
+    pub origin: Option<String>,
     pub budget: u32,
     pub measured: u32,
     pub warmup: u32,
@@ -112,6 +117,17 @@ pub struct StartRequest {
     pub budget: Option<u32>,
     #[serde(default)]
     pub seed: Option<u64>,
+    #[serde(default)]
+    pub strategy: Option<String>,
+    /// Name or id of a campaign whose candidates it goes on from.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Merged over the agent's options in `hil.toml` (RFC 7396: tables key by key, null removes a key).
+    #[serde(default)]
+    pub options: Option<Value>,
+    /// Without the limits of `hil.toml`.
+    #[serde(default)]
+    pub unlimited: bool,
 }
 
 /// Why a campaign ends.

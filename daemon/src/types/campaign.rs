@@ -30,6 +30,10 @@ pub struct Campaign {
     pub data: String,
     pub board_types: Vec<String>,
     pub unit: String,
+    /// The campaign of `hil.toml` it was started from, where that is known.
+    pub section: Option<String>,
+    /// The campaign whose candidates it goes on from.
+    pub origin: Option<String>,
     pub budget: u32,
     /// Search episodes with a measurement; baselines do not count.
     pub measured: u32,
@@ -39,6 +43,8 @@ pub struct Campaign {
     pub reused: u32,
     pub limits: Option<Limits>,
     pub best: Option<Candidate>,
+    /// How far its agent's predictions of ticks were off; `None` while nothing was predicted and measured.
+    pub prediction_error: Option<PredictionError>,
     pub window: Option<String>,
     pub window_open: bool,
     pub window_changes_at: Option<String>,
@@ -46,6 +52,17 @@ pub struct Campaign {
     pub started_at: Option<String>,
     pub finished_at: Option<String>,
     pub candidates_per_hour: Option<f64>,
+}
+
+/// How far predicted ticks were from measured ones, over the candidates that were measured for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PredictionError {
+    pub candidates: u32,
+    /// Of the errors without their signs, as fractions of the measurement.
+    pub median: f64,
+    pub max: f64,
+    /// Mean of the errors with their signs: above 0 when predictions are too high.
+    pub bias: f64,
 }
 
 /// Resolved limits; `None` is unlimited.
@@ -83,6 +100,10 @@ pub struct Candidate {
     pub ticks: Option<u64>,
     pub unit: Option<String>,
     pub latency_ms: Option<f64>,
+    /// What the agent expected before the measurement, on the slowest of the board types.
+    pub predicted_ticks: Option<u64>,
+    /// The fraction by which that was above the measurement.
+    pub prediction_error: Option<f64>,
     pub flash_bytes: u64,
     pub ram_bytes: u64,
     pub weight_bits_mean: Option<f64>,
@@ -125,6 +146,25 @@ pub struct LayerBits {
     pub output_bits: u8,
     #[serde(default)]
     pub macs: Option<u64>,
+    /// Canonical text of what the op works on: equal texts at equal bits cost the same.
+    #[serde(default)]
+    pub geometry: Option<String>,
+}
+
+/// What ops of a geometry and these bits cost on a board type, over everything its present runner has measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerCost {
+    pub board_type: String,
+    pub geometry: String,
+    pub weight_bits: Option<u8>,
+    pub input_bits: u8,
+    pub output_bits: u8,
+    /// Layers measured.
+    pub samples: u64,
+    /// Mean over them.
+    pub ticks: f64,
+    pub ticks_min: u64,
+    pub ticks_max: u64,
 }
 
 /// Bits of every op, in the image's order.

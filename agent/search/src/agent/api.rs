@@ -12,6 +12,9 @@ pub struct AgentStart {
     pub data: String,
     pub strategy: String,
     pub seed: u64,
+    /// The campaign whose candidates this one goes on from.
+    #[serde(default)]
+    pub origin: Option<String>,
     pub budget: u32,
     pub limits_asked: LimitsAsked,
     pub limits: Option<Limits>,
@@ -117,6 +120,8 @@ pub struct Proposal {
     pub accuracy_samples: Option<usize>,
     pub flash_bytes: u64,
     pub ram_bytes: u64,
+    /// What it should take, on the slowest of the campaign's board types.
+    pub predicted_ticks: Option<u64>,
     pub image_sha256: Option<String>,
     pub infeasible: Option<String>,
     pub wall: ProposalWall,
@@ -145,6 +150,21 @@ pub struct PolicyLayer {
     pub input_bits: u8,
     pub output_bits: u8,
     pub macs: Option<u64>,
+    pub geometry: Option<String>,
+}
+
+/// What ops of a geometry and these bits cost on a board type: `GET .../layer-costs`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LayerCost {
+    pub board_type: String,
+    pub geometry: String,
+    pub weight_bits: Option<u8>,
+    pub input_bits: u8,
+    pub output_bits: u8,
+    /// Layers measured.
+    pub samples: u64,
+    /// Mean over them.
+    pub ticks: f64,
 }
 
 /// One decision.

@@ -136,6 +136,7 @@ impl Session {
             input_bits: op.input_bits,
             output_bits: op.output_bits,
             macs: op.macs,
+            geometry: Some(op.geometry),
         };
         let ops = self.builder.ops(&self.space.policy(request.bits))?;
         let wall =
@@ -152,6 +153,7 @@ impl Session {
             accuracy_samples: Some(accuracy.samples),
             flash_bytes: candidate.flash_bytes,
             ram_bytes: candidate.ram_bytes,
+            predicted_ticks: None,
             image_sha256: infeasible.is_none().then(|| candidate.sha256.clone()),
             infeasible,
             wall,

@@ -1,9 +1,11 @@
 //! From a policy to an image and its accuracy, with everything that is the same for all policies done once.
 
 mod costs;
+mod geometry;
 mod source;
 
 pub use costs::ModelCosts;
+pub use geometry::geometry;
 pub use source::{CandidateError, Preparation, Source};
 
 use crate::data::{Splits, Test, Validation};
@@ -63,6 +65,8 @@ pub struct OpBits {
     pub output_bits: u8,
     /// Multiply-accumulates, if it has weights.
     pub macs: Option<u64>,
+    /// What it works on: see [`geometry`].
+    pub geometry: String,
 }
 
 impl Builder {
@@ -137,6 +141,7 @@ impl Builder {
             input_bits: tensors[layer.inputs[0].0].get(),
             output_bits: tensors[layer.output.0].get(),
             macs: weights.map(|_| graph.macs(layer) as u64),
+            geometry: geometry(graph, layer, &tensors),
         };
         Ok(graph.layers.iter().zip(weights).map(op).collect())
     }
