@@ -2,8 +2,6 @@
 
 use crate::columns::{Order, Windows, as_words};
 use crate::error::{check_len, check_words};
-#[cfg(target_arch = "arm")]
-use crate::matmul::wide;
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
 use crate::{Bits, ConvShape, KernelError, activations};
@@ -78,27 +76,11 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, in_zero, requant, .. } = args;
     shape.validate()?;
     args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
-    let panel = Panel::new(args.weights, args.channels, k4(&shape), w_bits, out_bits, requant)?;
+    let panel = Panel::new::<2>(args.weights, args.channels, k4(&shape), [w_bits, in_bits, out_bits], requant)?;
     let windows = Windows::new(&shape, in_bits, in_zero, args.input);
     let pixel_bytes = activations::pixel_bytes(usize::from(shape.out_c), out_bits);
     let words = &mut as_words(args.scratch)[..k4(&shape)];
     let mut pixels = Pixels::new(&shape);
-    #[cfg(target_arch = "arm")]
-    if windows.is_plain() && wide::fits(&panel, in_bits) {
-        while let Some(first) = pixels.next() {
-            // Pixels that are missing at the end are copies of the last one, stored in the same place.
-            let mut last = first;
-            let four = core::array::from_fn(|i| {
-                last = if i == 0 { first } else { pixels.next().unwrap_or(last) };
-                last
-            });
-            let sums = windows.four(four.map(|(_, at)| at), words);
-            let offsets = four.map(|(index, _)| index * pixel_bytes);
-            wide::run(&panel, in_bits, &wide::Columns { words, sums }, args.output, offsets);
-        }
-        requant.clamp_tensor(args.output, usize::from(shape.out_c), out_bits);
-        return Ok(());
-    }
     while let Some((first, at)) = pixels.next() {
         // The last of an odd number of pixels is computed twice and stored twice in the same place.
         let (second, beside) = pixels.next().unwrap_or((first, at));

@@ -83,9 +83,10 @@ pub fn pack(shape: &FcShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &mu
 pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
     let k = k8(&args.shape);
-    let panel = Panel::new(args.weights, args.channels, k, args.w_bits, args.out_bits, args.requant)?;
+    let bits = [args.w_bits, args.in_bits, args.out_bits];
+    let panel = Panel::new::<1>(args.weights, args.channels, k, bits, args.requant)?;
     let words = &mut as_words(args.scratch)[..k / 2];
-    let mut writer = Writer::<1, 0>::new(words, 0, order(args.in_bits));
+    let mut writer = Writer::<1>::new(words, 0, order(args.in_bits));
     writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
     writer.end_row();
     writer.fill(0, k - (args.shape.in_features as usize).next_multiple_of(order(args.in_bits).group()));

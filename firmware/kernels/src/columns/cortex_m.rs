@@ -20,8 +20,6 @@ unsafe extern "C" {
     fn bitrack_expand_b8(pair: &Pair) -> u64;
     fn bitrack_expand_b4(pair: &Pair) -> u64;
     fn bitrack_expand_b2(pair: &Pair) -> u64;
-    fn bitrack_merge_b4(pair: &Pair) -> u64;
-    fn bitrack_merge_b2(pair: &Pair) -> u64;
 }
 
 /// What is the same for all pairs of windows.
@@ -33,18 +31,16 @@ pub(super) struct Expander {
     last_offset: Option<usize>,
     words: usize,
     kernel: Kernel,
-    /// Of the second two of four pixels; not for 8 bits.
-    merge: Kernel,
 }
 
 type Kernel = unsafe extern "C" fn(&Pair) -> u64;
 
 impl Expander {
     pub fn new(shape: &ConvShape, bits: Bits, row: usize, pixel_bytes: usize, input: &[u8]) -> Self {
-        let (units, unit_bytes, kernel, merge): (_, _, Kernel, Kernel) = match bits {
-            Bits::B8 => (row.div_ceil(4), 4, bitrack_expand_b8, bitrack_expand_b8),
-            Bits::B4 => (row / 8, 4, bitrack_expand_b4, bitrack_merge_b4),
-            Bits::B2 => (row / 8, 2, bitrack_expand_b2, bitrack_merge_b2),
+        let (units, unit_bytes, kernel): (_, _, Kernel) = match bits {
+            Bits::B8 => (row.div_ceil(4), 4, bitrack_expand_b8),
+            Bits::B4 => (row / 8, 4, bitrack_expand_b4),
+            Bits::B2 => (row / 8, 2, bitrack_expand_b2),
         };
         let rows = usize::from(shape.k_h);
         let row_step = usize::from(shape.in_w) * pixel_bytes;
@@ -55,14 +51,13 @@ impl Expander {
             last_offset: input.len().checked_sub((rows - 1) * row_step + units * unit_bytes),
             words: rows * row.next_multiple_of(4),
             kernel,
-            merge,
         }
     }
 
     /// Expands the windows at two byte offsets; `None` if whole units would read beyond the input, which happens to rows
     /// that are not a multiple of four bytes at its very end.
     #[inline(always)]
-    pub fn pair(&self, input: &[u8], offsets: [usize; 2], words: &mut [u32], merge: bool) -> Option<[i32; 2]> {
+    pub fn pair(&self, input: &[u8], offsets: [usize; 2], words: &mut [u32]) -> Option<[i32; 2]> {
         let last = self.last_offset?;
         if offsets[0] > last || offsets[1] > last || words.len() < self.words {
             return None;
@@ -72,7 +67,7 @@ impl Expander {
         let sources = offsets.map(|at| start.wrapping_add(at));
         let args = Pair { sources, destination: words.as_mut_ptr(), units, skip, rows };
         // SAFETY: every unit of every row lies in the input, `words` holds two lanes of `rows` rows: both checked above.
-        let sums = unsafe { if merge { (self.merge)(&args) } else { (self.kernel)(&args) } };
+        let sums = unsafe { (self.kernel)(&args) };
         Some([sums as i32, (sums >> 32) as i32])
     }
 }

@@ -1,7 +1,7 @@
 @ Two windows at once from packed activations to columns: see mod.rs for the order of values.
 @
 @ r0 = { pixel 0, pixel 1, destination, units in a row, bytes to skip behind a row, rows }; returns both sums of values.
-@ Registers: r0 r1 sources; r2 destination; r3 units; r4 r5 sums; r6..r11 values; r12 mask or zero; lr scratch.
+@ Registers: r0 r1 sources; r2 destination; r3 units; r4 r5 sums; r6..r11 values; r12 mask or zero.
 
     .syntax unified
     .thumb
@@ -73,49 +73,13 @@
     ex_step 4
 .endm
 
-@ Values of two more pixels above those that are there, eleven bits up: one word of either lane, `shift` bits up.
-.macro ex_put source, sum, word, shift
-  .if \shift
-    and     lr, r12, \source, lsr #\shift
-  .else
-    and     lr, r12, \source
-  .endif
-    add     \sum, lr
-    orr     \word, \word, lr, lsl #11
-.endm
-
-.macro ex_steps shift, width
-    ldm     r2, {r8-r11}
-    ex_put  r6, r4, r8, \shift
-    ex_put  r7, r5, r9, \shift
-    ex_put  r6, r4, r10, \shift + \width
-    ex_put  r7, r5, r11, \shift + \width
-    stm     r2!, {r8-r11}
-.endm
-
-.macro ex_merge4
-    ldr     r6, [r0], #4
-    ldr     r7, [r1], #4
-    ex_steps 0, 4
-    ex_steps 8, 4
-.endm
-
-.macro ex_merge2
-    ldrh    r6, [r0], #2
-    ldrh    r7, [r1], #2
-    orr     r6, r6, r6, lsl #8
-    orr     r7, r7, r7, lsl #8
-    ex_steps 0, 2
-    ex_steps 4, 2
-.endm
-
-.macro ex_kernel name, bits
-    .section .text.bitrack_\name\()_b\bits, "ax", %progbits
+.macro ex_kernel bits
+    .section .text.bitrack_expand_b\bits, "ax", %progbits
     .p2align 2
-    .globl  bitrack_\name\()_b\bits
-    .type   bitrack_\name\()_b\bits, %function
+    .globl  bitrack_expand_b\bits
+    .type   bitrack_expand_b\bits, %function
     .thumb_func
-bitrack_\name\()_b\bits:
+bitrack_expand_b\bits:
     push    {r4-r11, lr}
     sub     sp, #EX_FRAME
     ldm     r0, {r0-r5}
@@ -133,13 +97,13 @@ bitrack_\name\()_b\bits:
 1:  @ a row
     lsrs    r3, r3, #1
     bcc     2f
-    ex_\name\bits
+    ex_expand\bits
     cmp     r3, #0
 2:
     beq     4f
 3:  @ two units
-    ex_\name\bits
-    ex_\name\bits
+    ex_expand\bits
+    ex_expand\bits
     subs    r3, #1
     bne     3b
 4:
@@ -163,11 +127,9 @@ bitrack_\name\()_b\bits:
   .endif
     add     sp, #EX_FRAME
     pop     {r4-r11, pc}
-    .size   bitrack_\name\()_b\bits, . - bitrack_\name\()_b\bits
+    .size   bitrack_expand_b\bits, . - bitrack_expand_b\bits
 .endm
 
-    ex_kernel expand, 8
-    ex_kernel expand, 4
-    ex_kernel expand, 2
-    ex_kernel merge, 4
-    ex_kernel merge, 2
+    ex_kernel 8
+    ex_kernel 4
+    ex_kernel 2

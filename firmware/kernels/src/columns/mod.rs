@@ -8,8 +8,6 @@
 mod cortex_m;
 mod writer;
 
-#[cfg(target_arch = "arm")]
-use crate::matmul::wide::FIELD as WIDE_FIELD;
 use crate::{Bits, ConvShape, activations};
 
 pub(crate) use writer::Writer;
@@ -99,39 +97,19 @@ impl<'a> Windows<'a> {
     /// Expands the windows at two output pixels, given as `(row, column)`; returns the sums of their values.
     #[inline(always)]
     pub fn pair(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
-        self.lanes::<0>(pixels, words)
-    }
-
-    /// Expands the windows at four output pixels, two in every word: the odd ones [`WIDE_FIELD`] bits up.
-    #[cfg(target_arch = "arm")]
-    pub fn four(&self, pixels: [(usize, usize); 4], words: &mut [u32]) -> [i32; 4] {
-        let [a, b, c, d] = pixels;
-        let [first, third] = self.lanes::<0>([a, c], words);
-        let [second, fourth] = self.lanes::<WIDE_FIELD>([b, d], words);
-        [first, second, third, fourth]
-    }
-
-    /// Whether [`Self::four`] has fast paths.
-    #[cfg(target_arch = "arm")]
-    pub fn is_plain(&self) -> bool {
-        self.plain_rows
-    }
-
-    #[inline(always)]
-    fn lanes<const FIELD: u32>(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
         #[cfg(target_arch = "arm")]
         if let (true, [Some(first), Some(second)]) = (self.plain_rows, pixels.map(|at| self.inside(at)))
-            && let Some(sums) = self.expander.pair(self.input, [first, second], words, FIELD > 0)
+            && let Some(sums) = self.expander.pair(self.input, [first, second], words)
         {
             return sums;
         }
-        self.one_by_one::<FIELD>(pixels, words)
+        self.one_by_one(pixels, words)
     }
 
-    fn one_by_one<const FIELD: u32>(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
+    fn one_by_one(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
         let mut sums = [0; 2];
         for (lane, at) in pixels.into_iter().enumerate() {
-            let mut writer = Writer::<2, FIELD>::new(words, lane, self.order);
+            let mut writer = Writer::<2>::new(words, lane, self.order);
             self.gather(at, &mut writer);
             sums[lane] = writer.sum();
         }
@@ -151,7 +129,7 @@ impl<'a> Windows<'a> {
     }
 
     /// Expands one window, with padding where it leaves the input.
-    fn gather<const FIELD: u32>(&self, (row, column): (usize, usize), out: &mut Writer<'_, 2, FIELD>) {
+    fn gather(&self, (row, column): (usize, usize), out: &mut Writer<'_, 2>) {
         let (in_h, in_w) = (usize::from(self.shape.in_h), usize::from(self.shape.in_w));
         let span = Span::new(self.shape, column);
         let channels = usize::from(self.shape.in_c);
@@ -175,7 +153,7 @@ impl<'a> Windows<'a> {
     }
 
     /// One row of a window, value by value.
-    fn gather_values<const FIELD: u32>(&self, pixels: &[u8], span: &Span, out: &mut Writer<'_, 2, FIELD>) {
+    fn gather_values(&self, pixels: &[u8], span: &Span, out: &mut Writer<'_, 2>) {
         let channels = usize::from(self.shape.in_c);
         out.fill(self.zero, span.left * channels);
         let valid = pixels[span.start * self.pixel_bytes..].chunks_exact(self.pixel_bytes).take(span.valid);

@@ -3,8 +3,8 @@
 use super::Order;
 use crate::{Bits, activations, quads};
 
-/// A lane of `L` interleaved ones, from value 0 on, `FIELD` bits up in every half-word; what is below is kept.
-pub(crate) struct Writer<'a, const L: usize, const FIELD: u32 = 0> {
+/// A lane of `L` interleaved ones, from value 0 on.
+pub(crate) struct Writer<'a, const L: usize> {
     words: &'a mut [u32],
     lane: usize,
     order: Order,
@@ -13,7 +13,7 @@ pub(crate) struct Writer<'a, const L: usize, const FIELD: u32 = 0> {
     sum: u32,
 }
 
-impl<'a, const L: usize, const FIELD: u32> Writer<'a, L, FIELD> {
+impl<'a, const L: usize> Writer<'a, L> {
     pub fn new(words: &'a mut [u32], lane: usize, order: Order) -> Self {
         Writer { words, lane, order, count: 0, sum: 0 }
     }
@@ -28,9 +28,9 @@ impl<'a, const L: usize, const FIELD: u32> Writer<'a, L, FIELD> {
     pub fn value(&mut self, value: u8) {
         let (step, half) = self.order.place(self.count);
         let word = &mut self.words[step * L + self.lane];
-        let bits = u32::from(value) << (half as u32 * 16 + FIELD);
+        let bits = u32::from(value) << (half as u32 * 16);
         // The low half of a word always comes first.
-        *word = if half == 0 && FIELD == 0 { bits } else { *word | bits };
+        *word = if half == 0 { bits } else { *word | bits };
         self.sum = self.sum.wrapping_add(value.into());
         self.count += 1;
     }
@@ -41,7 +41,7 @@ impl<'a, const L: usize, const FIELD: u32> Writer<'a, L, FIELD> {
         let whole = if self.at_group() { count / group * group } else { 0 };
         let pair = u32::from(value) * 0x0001_0001;
         for word in self.lane_words(whole / 2) {
-            put::<FIELD>(word, pair);
+            *word = pair;
         }
         self.sum = self.sum.wrapping_add(u32::from(value) * whole as u32);
         self.count += whole;
@@ -86,13 +86,13 @@ impl<'a, const L: usize, const FIELD: u32> Writer<'a, L, FIELD> {
             let words = &mut self.words[at..];
             if self.order == Order::Fours {
                 let [even, odd] = pairs_of_four(quads::read(bytes, bits));
-                put::<FIELD>(&mut words[0], even);
-                put::<FIELD>(&mut words[L], odd);
+                words[0] = even;
+                words[L] = odd;
                 sum = sum.wrapping_add(sum_of_halves(even + odd));
             } else {
                 let pairs = pairs_of_eight(bytes, bits);
                 for (i, pair) in pairs.into_iter().enumerate() {
-                    put::<FIELD>(&mut words[i * L], pair);
+                    words[i * L] = pair;
                 }
                 sum = sum.wrapping_add(sum_of_halves(pairs.iter().sum()));
             }
@@ -108,12 +108,6 @@ impl<'a, const L: usize, const FIELD: u32> Writer<'a, L, FIELD> {
     fn at_group(&self) -> bool {
         self.count.is_multiple_of(self.order.group())
     }
-}
-
-/// Writes a pair of values above `FIELD` bits, which are kept.
-#[inline(always)]
-fn put<const FIELD: u32>(word: &mut u32, pair: u32) {
-    *word = if FIELD == 0 { pair } else { *word | pair << FIELD };
 }
 
 fn pairs_of_four(bytes: u32) -> [u32; 2] {
@@ -141,7 +135,7 @@ mod tests {
     fn lanes_alternate_in_fours() {
         let mut words = [0; 8];
         for lane in 0..2 {
-            let mut writer = Writer::<2, 0>::new(&mut words, lane, Order::Fours);
+            let mut writer = Writer::<2>::new(&mut words, lane, Order::Fours);
             writer.expand(&[1, 2, 3, 4, 5], 5, Bits::B8);
             writer.end_row();
             assert_eq!(writer.sum(), 15);
@@ -153,11 +147,11 @@ mod tests {
     fn eights_pair_across_halves() {
         let packed = [0x21, 0x43, 0x65, 0x87];
         let mut words = [0; 4];
-        let mut writer = Writer::<1, 0>::new(&mut words, 0, Order::Eights);
+        let mut writer = Writer::<1>::new(&mut words, 0, Order::Eights);
         writer.expand(&packed, 8, Bits::B4);
         assert_eq!((words, 36), ([0x5_0001, 0x6_0002, 0x7_0003, 0x8_0004], 36));
         let mut again = [0; 4];
-        let mut writer = Writer::<1, 0>::new(&mut again, 0, Order::Eights);
+        let mut writer = Writer::<1>::new(&mut again, 0, Order::Eights);
         (1..=8).for_each(|value| writer.value(value));
         assert_eq!(words, again);
     }

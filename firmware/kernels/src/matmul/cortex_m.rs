@@ -1,65 +1,159 @@
-//! The product on a core with the DSP extension (Cortex-M4, Cortex-M7): `quads.s` for two pixels, `vector.s` for one.
+//! The product on a core with the DSP extension (Cortex-M4, Cortex-M7): `pair.s` for two pixels, `vector.s` for one.
 
-use super::{CHUNK, Columns, Panel};
+use super::{BLOCK, Columns, Panel};
 use crate::Bits;
-use crate::requant::Channel;
+use crate::requant::{Channel, Requant};
 
-core::arch::global_asm!(include_str!("quads.s"), options(raw));
+core::arch::global_asm!(include_str!("pair.s"), options(raw));
 core::arch::global_asm!(include_str!("vector.s"), options(raw));
 
-/// What the kernels copy to their stack frame, in their order.
+/// A place in the assembly code; only its address is used, and only by assembly code.
+type Label = unsafe extern "C" fn();
+
+/// What is the same for all pixels of a layer: the first part of a kernel's frame.
 #[repr(C)]
-struct Frame {
-    columns: *const u32,
-    /// Behind the last word of the first chunk.
-    chunk_end: *const u32,
-    /// Units to skip in the first round of the inner loop.
+#[derive(Clone, Copy)]
+struct Layer {
+    /// Where a quad starts.
+    next: Label,
+    /// Where the inner loop is entered: the first block is seldom a whole number of rounds.
     entry: usize,
-    /// `2^(w_bits-1)` times the sum of each pixel's values.
-    sums: [i32; 2],
+    /// Where a block that is not followed by another goes on, or else any block.
+    after: Label,
+    /// Where a quad is clamped, packed and stored.
+    store: Label,
+    zero: u32,
+    shift: u32,
+    /// Selects two channels' weights of a word.
+    mask: u32,
+}
+
+/// The rest of the frame, in its order.
+#[repr(C)]
+struct Call {
+    /// Behind the last word of the first block.
+    first_end: *const u32,
+    columns: *const u32,
+    /// Behind the last word.
+    end: *const u32,
     out: [*mut u8; 2],
     channels: *const Channel,
-    quads: usize,
-    /// Not zero if there is a shift or more than one chunk.
-    rare: usize,
-    zero: u32,
-    end: *const u32,
-    first_end: *const u32,
-    shift: u32,
+    /// Behind the last channel.
+    last: *const Channel,
+    /// Minus the offset of the stored weights, per pixel.
+    negative: [i32; 2],
     weights: *const u8,
-    out_bits: u32,
+}
+
+/// Labels of one inner loop.
+struct Loop {
+    start: Label,
+    body: Label,
+    body_end: Label,
+    /// Groups of four values for two pixels, of eight for one, in a round.
+    groups: usize,
+    finish: Label,
+    block: Label,
+}
+
+macro_rules! loops {
+    ($($name:ident: $start:ident $body:ident $body_end:ident $finish:ident $block:ident $groups:literal,)*) => {
+        unsafe extern "C" {
+            $(fn $start(); fn $body(); fn $body_end(); fn $finish(); fn $block();)*
+        }
+        $(const $name: Loop = Loop {
+            start: $start, body: $body, body_end: $body_end, groups: $groups, finish: $finish, block: $block,
+        };)*
+    };
+}
+
+loops! {
+    PAIR_W8: bitrack_pair_w8 bitrack_pair_w8_loop bitrack_pair_w8_loop_end bitrack_pair_w8_finish
+        bitrack_pair_w8_block 8,
+    PAIR_W4: bitrack_pair_w4 bitrack_pair_w4_loop bitrack_pair_w4_loop_end bitrack_pair_w4_finish
+        bitrack_pair_w4_block 8,
+    PAIR_W4_NARROW: bitrack_pair_w4_narrow bitrack_pair_w4_narrow_loop bitrack_pair_w4_narrow_loop_end
+        bitrack_pair_w4_narrow_finish bitrack_pair_w4_narrow_block 4,
+    PAIR_W2: bitrack_pair_w2 bitrack_pair_w2_loop bitrack_pair_w2_loop_end bitrack_pair_w2_finish
+        bitrack_pair_w2_block 4,
+    PAIR_W2_NARROW: bitrack_pair_w2_narrow bitrack_pair_w2_narrow_loop bitrack_pair_w2_narrow_loop_end
+        bitrack_pair_w2_narrow_finish bitrack_pair_w2_narrow_block 8,
+    VECTOR_W8: bitrack_vector_w8 bitrack_vector_w8_loop bitrack_vector_w8_loop_end bitrack_vector_w8_finish
+        bitrack_vector_w8_block 4,
+    VECTOR_W4: bitrack_vector_w4 bitrack_vector_w4_loop bitrack_vector_w4_loop_end bitrack_vector_w4_finish
+        bitrack_vector_w4_block 8,
+    VECTOR_W4_NARROW: bitrack_vector_w4_narrow bitrack_vector_w4_narrow_loop bitrack_vector_w4_narrow_loop_end
+        bitrack_vector_w4_narrow_finish bitrack_vector_w4_narrow_block 2,
+    VECTOR_W2: bitrack_vector_w2 bitrack_vector_w2_loop bitrack_vector_w2_loop_end bitrack_vector_w2_finish
+        bitrack_vector_w2_block 2,
 }
 
 unsafe extern "C" {
-    fn bitrack_quads_w8(frame: &Frame);
-    fn bitrack_quads_w4(frame: &Frame);
-    fn bitrack_quads_w2(frame: &Frame);
-    fn bitrack_vector_w8(frame: &Frame);
-    fn bitrack_vector_w4(frame: &Frame);
-    fn bitrack_vector_w2(frame: &Frame);
+    fn bitrack_pair(layer: &Layer, call: &Call);
+    fn bitrack_vector(layer: &Layer, call: &Call);
+    fn bitrack_pair_store2();
+    fn bitrack_pair_store4();
+    fn bitrack_pair_store8();
+    fn bitrack_vector_store2();
+    fn bitrack_vector_store4();
+    fn bitrack_vector_store8();
 }
 
-/// What is the same for all pixels of a layer.
+/// The kernel of a layer.
 #[derive(Clone, Copy)]
-pub(super) struct Kernels {
-    pair: unsafe extern "C" fn(&Frame),
-    vector: unsafe extern "C" fn(&Frame),
-    out_bits: u32,
-    /// Values of the first chunk; the others are whole.
+pub(super) struct Kernel {
+    layer: Layer,
+    /// Values of the first block; the others are whole.
     first: usize,
-    chunks: usize,
 }
 
-impl Kernels {
-    pub fn new(w_bits: Bits, out_bits: Bits, k: usize) -> Self {
-        let chunks = k.div_ceil(CHUNK);
-        Kernels {
-            pair: quads_kernel(w_bits),
-            vector: vector_kernel(w_bits),
-            out_bits: u32::from(out_bits.get()),
-            first: k - (chunks - 1) * CHUNK,
-            chunks,
-        }
+impl Kernel {
+    /// Chooses the kernel for `lanes` pixels.
+    pub fn new(lanes: usize, [w_bits, in_bits, out_bits]: [Bits; 3], k: usize, requant: Requant) -> Self {
+        let blocks = k.div_ceil(BLOCK);
+        let first = k - (blocks - 1) * BLOCK;
+        let (kernel, group, store) = if lanes == 1 {
+            (
+                vector_loop(w_bits, in_bits),
+                8,
+                [bitrack_vector_store2 as Label, bitrack_vector_store4, bitrack_vector_store8],
+            )
+        } else {
+            (pair_loop(w_bits, in_bits), 4, [bitrack_pair_store2 as Label, bitrack_pair_store4, bitrack_pair_store8])
+        };
+        let body = kernel.body as usize;
+        let group_bytes = (kernel.body_end as usize - body) / kernel.groups;
+        let skipped = (first / group).wrapping_neg() % kernel.groups;
+        let plain = blocks == 1 && requant.shift == 0;
+        let layer = Layer {
+            next: kernel.start,
+            entry: body + skipped * group_bytes,
+            after: if plain { kernel.finish } else { kernel.block },
+            store: store[out_bits as usize / 4],
+            zero: u32::from(requant.out_zero),
+            shift: u32::from(requant.shift),
+            mask: if w_bits == Bits::B4 { 0xF00F_F00F } else { 0xC003_C003 },
+        };
+        Kernel { layer, first }
+    }
+}
+
+fn pair_loop(w_bits: Bits, in_bits: Bits) -> &'static Loop {
+    match (w_bits, in_bits) {
+        (Bits::B8, _) => &PAIR_W8,
+        (Bits::B4, Bits::B8) => &PAIR_W4,
+        (Bits::B4, _) => &PAIR_W4_NARROW,
+        (Bits::B2, Bits::B8) => &PAIR_W2,
+        (Bits::B2, _) => &PAIR_W2_NARROW,
+    }
+}
+
+fn vector_loop(w_bits: Bits, in_bits: Bits) -> &'static Loop {
+    match (w_bits, in_bits) {
+        (Bits::B8, _) => &VECTOR_W8,
+        (Bits::B4, Bits::B8) => &VECTOR_W4,
+        (Bits::B4, _) => &VECTOR_W4_NARROW,
+        (Bits::B2, _) => &VECTOR_W2,
     }
 }
 
@@ -73,45 +167,20 @@ pub(super) unsafe fn quads<const L: usize>(
     pixels: [*mut u8; L],
 ) {
     const { assert!(L == 1 || L == 2) };
-    // What one step of unrolling multiplies, and how many there are in a round: see the `.rept`s.
-    let (unit, round) = if L == 1 { (8, 4) } else { (4, 8) };
-    let Kernels { pair, vector, out_bits, first, chunks } = panel.kernels;
-    debug_assert!(panel.k.is_multiple_of(unit));
     let start = columns.words.as_ptr();
-    let first_end = start.wrapping_add(first * L / 2);
     let offset = panel.w_bits.get() - 1;
-    let frame = Frame {
+    let channels = panel.channels.as_ptr();
+    let call = Call {
+        first_end: start.wrapping_add(panel.kernel.first * L / 2),
         columns: start,
-        chunk_end: first_end,
-        entry: (first / unit).wrapping_neg() % round,
-        sums: [columns.sums[0] << offset, columns.sums[L - 1] << offset],
-        out: [pixels[0], pixels[L - 1]],
-        channels: panel.channels.as_ptr(),
-        quads: count,
-        rare: (chunks - 1) + usize::from(panel.requant.shift),
-        zero: u32::from(panel.requant.out_zero),
         end: start.wrapping_add(panel.k * L / 2),
-        first_end,
-        shift: u32::from(panel.requant.shift),
+        out: [pixels[0], pixels[L - 1]],
+        channels,
+        last: channels.wrapping_add(count * super::QUAD),
+        negative: [columns.sums[0], columns.sums[L - 1]].map(|sum| -(sum << offset)),
         weights: panel.weights.as_ptr(),
-        out_bits,
     };
+    let layer = &panel.kernel.layer;
     // SAFETY: the frame describes buffers that the caller promised to be large enough; the kernels keep AAPCS.
-    unsafe { if L == 1 { vector(&frame) } else { pair(&frame) } }
-}
-
-fn quads_kernel(w_bits: Bits) -> unsafe extern "C" fn(&Frame) {
-    match w_bits {
-        Bits::B8 => bitrack_quads_w8,
-        Bits::B4 => bitrack_quads_w4,
-        Bits::B2 => bitrack_quads_w2,
-    }
-}
-
-fn vector_kernel(w_bits: Bits) -> unsafe extern "C" fn(&Frame) {
-    match w_bits {
-        Bits::B8 => bitrack_vector_w8,
-        Bits::B4 => bitrack_vector_w4,
-        Bits::B2 => bitrack_vector_w2,
-    }
+    unsafe { if L == 1 { bitrack_vector(layer, &call) } else { bitrack_pair(layer, &call) } }
 }

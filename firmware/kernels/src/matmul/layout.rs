@@ -4,17 +4,26 @@
 //! value and the high half to its second.
 //!
 //! ```text
-//! 8 bits, 4 words for 2 steps   [b|a] [d|c] of step 0, [b|a] [d|c] of step 1    half = b:8 a:8
-//! 4 bits, 2 words for 2 steps   [dcba] of step 0, [dcba] of step 1              half = d:4 c:4 b:4 a:4
-//! 2 bits, 1 word for 2 steps    [dcba of step 1 | dcba of step 0]               byte = d:2 c:2 b:2 a:2
+//! 8 bits, 4 words for 2 steps   half    b:8 a:8 | d:8 c:8, words [b|a] [d|c] of step 0, then of step 1
+//! 4 bits, 2 words for 2 steps   word    b1 c1 d0 a1  b0 c0 d1 a0                        4 bits each, highest first
+//! 2 bits, 1 word for 2 steps    word    b1 . d0 .  . c1 . a1    b0 . d1 .  . c0 . a0    2 bits each; step 1 in between, 4 bits up
 //! ```
 //!
-//! The inner loop multiplies a half as it is, `256 b + a`, into one accumulator and the low field alone into another;
-//! their difference is `256 * sum(b x)`. Fields are therefore never shifted down and only masked, one instruction per
-//! field, and the field at the top of a half needs none. All fields but a top one are stored as `w + 2^(bits-1)`, which is
-//! not negative; `2^(bits-1) * sum(x)` is subtracted afterwards, one multiplication a pixel. The differences are exact
-//! modulo 2^32 as long as the top sum fits the bits above its position: 24 bits at 8-bit weights, 20 at 4 bits,
-//! which holds for up to 257 values (`257 * 255 * 128 < 2^23`). Longer sums are taken apart every [`super::CHUNK`] values.
+//! A product is never shifted and seldom unpacked: several channels' weights are multiplied in one go, at their positions, and
+//! the sums are taken apart afterwards. `a` and `c` are stored as `w + 2^(bits-1)`, so that what lies below another sum is not
+//! negative; `2^(bits-1) * sum(x)` is subtracted at the end. `b` and `d` lie at the top of a half, with their sign.
+//!
+//! *8 bits.* One accumulator gets `256 b + a`, a half as it is, another `a`; the difference is `256 sum(b x)`, exact as long as
+//! `sum(b x)` fits 24 bits: true for 257 values of any data (`257 * 255 * 128 < 2^23`).
+//!
+//! *4 bits.* The mask `F00F_F00F` leaves `a + 4096 b`, after a rotation by 8 `c + 4096 d`, and `0F0F_0F0F` leaves `a + 256 c`.
+//! Three accumulators for four sums: `sum(a x)` and `sum(c x)` have 20 bits (`272 * 255 * 15 < 2^20`), and the third accumulator less
+//! 256 times the second is `sum(a x) - 2^20 sum(d x)`, of which the lower 20 bits are `sum(a x)`. The others follow.
+//!
+//! *4 bits by activations below 8, and 2 bits.* Two accumulators are enough where the sum below stays within its 12 (2 bits: mask
+//! `C003_C003`, 14) bits, which it does for 16 values at least (`18 * 15 * 15 < 2^12`, `21 * 255 * 3 < 2^14`); then it is taken out.
+//!
+//! Longer sums than 256 values are taken apart block by block, so that the upper sums fit as well.
 
 use crate::columns::Order;
 use crate::error::check_len;
@@ -82,11 +91,8 @@ fn group_words(w: &[[i8; 4]; QUAD], bits: Bits) -> impl Iterator<Item = u32> {
             let high = |v: [i8; QUAD]| half_of_bytes(v[2], v[3]);
             ([halves(low, &even), halves(high, &even), halves(low, &odd), halves(high, &odd)], 4)
         }
-        Bits::B4 => ([halves(half_of_nibbles, &even), halves(half_of_nibbles, &odd), 0, 0], 2),
-        Bits::B2 => {
-            let (even, odd) = (halves(byte_of_crumbs, &even), halves(byte_of_crumbs, &odd));
-            ([even | odd << 8, 0, 0, 0], 1)
-        }
+        Bits::B4 => ([word_of_nibbles(even), word_of_nibbles(odd), 0, 0], 2),
+        Bits::B2 => ([word_of_crumbs(even) | word_of_crumbs(odd).rotate_left(8), 0, 0, 0], 1),
     };
     words.into_iter().take(count)
 }
@@ -99,11 +105,20 @@ fn half_of_bytes(low: i8, high: i8) -> u16 {
     u16::from(low as u8 ^ 0x80) | u16::from(high as u8) << 8
 }
 
-fn half_of_nibbles([a, b, c, d]: [i8; QUAD]) -> u16 {
-    let code = |w: i8| (w + 8) as u16;
-    code(a) | code(b) << 4 | code(c) << 8 | (d as u16) << 12
+/// `[value][channel]` of a step.
+fn word_of_nibbles([[a0, b0, c0, d0], [a1, b1, c1, d1]]: [[i8; QUAD]; 2]) -> u32 {
+    let below = |w: i8| (w + 8) as u32;
+    let top = |w: i8| w as u32 & 15;
+    let pair =
+        |low: [i8; 2], high: [i8; 2]| below(low[0]) | top(high[0]) << 12 | below(low[1]) << 16 | top(high[1]) << 28;
+    pair([a0, a1], [b0, b1]) | pair([c0, c1], [d0, d1]).rotate_left(8)
 }
 
-fn byte_of_crumbs(w: [i8; QUAD]) -> u16 {
-    w.iter().rev().fold(0, |byte, &w| byte << 2 | (w + 2) as u16)
+/// `[value][channel]` of step 0; step 1 lies eight bits further.
+fn word_of_crumbs([[a0, b0, c0, d0], [a1, b1, c1, d1]]: [[i8; QUAD]; 2]) -> u32 {
+    let below = |w: i8| (w + 2) as u32;
+    let top = |w: i8| w as u32 & 3;
+    let pair =
+        |low: [i8; 2], high: [i8; 2]| below(low[0]) | top(high[0]) << 14 | below(low[1]) << 16 | top(high[1]) << 30;
+    pair([a0, a1], [b0, b1]) | pair([c0, c1], [d0, d1]).rotate_left(4)
 }

@@ -10,15 +10,14 @@ mod cortex_m;
 pub(crate) mod layout;
 #[cfg(any(test, not(target_arch = "arm")))]
 mod portable;
-#[cfg(target_arch = "arm")]
-pub(crate) mod wide;
 
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, KernelError, activations, quads};
 
 /// Values of one output pixel that are multiplied before an accumulator's fields are taken apart; see [`layout`].
-pub(crate) const CHUNK: usize = 256;
+#[cfg(target_arch = "arm")]
+pub(crate) const BLOCK: usize = 256;
 
 /// `L` expanded pixels (two of a convolution, or one vector) and the sum of each one's values.
 pub(crate) struct Columns<'a, const L: usize> {
@@ -39,25 +38,26 @@ pub(crate) struct Panel<'a> {
     pub k: usize,
     pub w_bits: Bits,
     pub out_bits: Bits,
+    #[cfg(not(target_arch = "arm"))]
     pub requant: Requant,
     /// Whole quads of channels.
     quads: usize,
     /// Bytes of an output pixel.
     pixel: usize,
     #[cfg(target_arch = "arm")]
-    kernels: cortex_m::Kernels,
+    kernel: cortex_m::Kernel,
 }
 
 impl<'a> Panel<'a> {
-    /// Checks the buffers against each other.
-    pub fn new(
+    /// Checks the buffers against each other. `bits` of weights, input and output; `LANES` as of the columns to come.
+    pub fn new<const LANES: usize>(
         weights: &'a [u8],
         channels: &'a [Channel],
         k: usize,
-        w_bits: Bits,
-        out_bits: Bits,
+        bits: [Bits; 3],
         requant: Requant,
     ) -> Result<Self, KernelError> {
+        let [w_bits, _, out_bits] = bits;
         let want = layout::weights_len(channels.len(), k, w_bits);
         crate::error::check_len("weights", weights.len(), want)?;
         crate::error::check_words("weights", weights, want)?;
@@ -67,11 +67,12 @@ impl<'a> Panel<'a> {
             k,
             w_bits,
             out_bits,
+            #[cfg(not(target_arch = "arm"))]
             requant: requant.unclamped(out_bits),
             quads: channels.len() / QUAD,
             pixel: activations::pixel_bytes(channels.len(), out_bits),
             #[cfg(target_arch = "arm")]
-            kernels: cortex_m::Kernels::new(w_bits, out_bits, k),
+            kernel: cortex_m::Kernel::new(LANES, bits, k, requant),
         })
     }
 

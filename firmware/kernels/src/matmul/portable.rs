@@ -1,6 +1,6 @@
 //! The product in portable code: what the host runs, and what the tests hold the board's code against.
 
-use super::{CHUNK, Columns, Panel, layout};
+use super::{Columns, Panel, layout};
 use crate::Bits;
 use crate::quads::QUAD;
 use crate::requant::requantize;
@@ -51,38 +51,10 @@ unsafe fn quads_at<const W: u8, const L: usize>(
 /// `sum(w * x)` of four channels for each pixel.
 fn accumulate<const W: u8, const L: usize>(weights: &[u8], words: &[u32], sums: [i32; L]) -> [[i32; QUAD]; L] {
     let mut total = [[0i32; QUAD]; L];
-    let chunk_bytes = CHUNK * QUAD * usize::from(W) / 8;
-    for (weights, words) in weights.chunks(chunk_bytes).zip(words.chunks(CHUNK * L / 2)) {
-        let chunk = accumulate_chunk::<W, L>(weights, words);
-        for (total, chunk) in total.iter_mut().flatten().zip(chunk.iter().flatten()) {
-            *total = total.wrapping_add(*chunk);
-        }
-    }
-    for (accs, sum) in total.iter_mut().zip(sums) {
-        for (c, acc) in accs.iter_mut().enumerate() {
-            if is_offset::<W>(c) {
-                *acc = acc.wrapping_sub(sum << (W - 1));
-            }
-        }
-    }
-    total
-}
-
-/// Whether channel `c` of a quad is stored as `w + 2^(W-1)`.
-fn is_offset<const W: u8>(c: usize) -> bool {
-    match W {
-        8 => c.is_multiple_of(2),
-        4 => c != 3,
-        _ => true,
-    }
-}
-
-fn accumulate_chunk<const W: u8, const L: usize>(weights: &[u8], words: &[u32]) -> [[i32; QUAD]; L] {
-    let mut accs = [[0i32; QUAD]; L];
-    for (codes, x) in weights.chunks_exact(2 * usize::from(W)).zip(words.chunks_exact(2 * L)) {
+    for (group, x) in weights.chunks_exact(2 * usize::from(W)).zip(words.chunks_exact(2 * L)) {
         for (step, pairs) in x.chunks_exact(L).enumerate() {
-            let weights: [_; QUAD] = core::array::from_fn(|c| codes_of::<W>(codes, step, c));
-            for (accs, pair) in accs.iter_mut().zip(pairs) {
+            let weights: [_; QUAD] = core::array::from_fn(|c| codes_of::<W>(group, step, c));
+            for (accs, pair) in total.iter_mut().zip(pairs) {
                 let (x0, x1) = ((pair & 0xFFFF) as i32, (pair >> 16) as i32);
                 for (acc, (w0, w1)) in accs.iter_mut().zip(weights) {
                     *acc = acc.wrapping_add(w0 * x0 + w1 * x1);
@@ -90,24 +62,27 @@ fn accumulate_chunk<const W: u8, const L: usize>(weights: &[u8], words: &[u32]) 
             }
         }
     }
-    accs
+    for (accs, sum) in total.iter_mut().zip(sums) {
+        // Channels a and c are stored with an offset.
+        for acc in accs.iter_mut().step_by(2) {
+            *acc = acc.wrapping_sub(sum << (W - 1));
+        }
+    }
+    total
 }
 
 /// The stored codes of channel `c` for both values of a step.
 #[inline(always)]
-fn codes_of<const W: u8>(codes: &[u8], step: usize, c: usize) -> (i32, i32) {
-    let at = match W {
-        8 => step * 8 + c / 2 * 4,
-        4 => step * 4,
-        _ => 0,
+fn codes_of<const W: u8>(group: &[u8], step: usize, c: usize) -> (i32, i32) {
+    let word = |i: usize| u32::from_le_bytes([group[4 * i], group[4 * i + 1], group[4 * i + 2], group[4 * i + 3]]);
+    // Rotated so that the lower field of a half is a or c, the upper one b or d.
+    let halves = match W {
+        8 => word(2 * step + c / 2),
+        4 => word(step).rotate_right(4 * (c & 2) as u32),
+        _ => word(0).rotate_right(8 * step as u32 + 2 * (c & 2) as u32),
     };
-    let half = |lane: usize| u16::from_le_bytes([codes[at + lane * 2], codes[at + lane * 2 + 1]]);
-    let field = |half: u16| match (W, c) {
-        (8, 0 | 2) => i32::from(half & 0xFF),
-        (8, _) => i32::from(half as i16 >> 8),
-        (4, 3) => i32::from(half as i16 >> 12),
-        (4, _) => i32::from(half >> (4 * c) & 15),
-        _ => i32::from(half >> (8 * step + 2 * c) & 3),
+    let field = |half: u32| {
+        if c.is_multiple_of(2) { (half & ((1 << W) - 1)) as i32 } else { i32::from(half as u16 as i16) >> (16 - W) }
     };
-    (field(half(0)), field(half(1)))
+    (field(halves), field(halves >> 16))
 }
