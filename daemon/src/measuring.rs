@@ -120,7 +120,7 @@ impl Measuring {
                 image: candidate.image_sha256.clone().unwrap_or_default(),
                 board: None,
                 board_type: Some(board_type.clone()),
-                counts: counts(campaign.warmup, campaign.repeats),
+                counts: Counts { warmup: campaign.warmup, repeats: campaign.repeats },
                 episode: Some(id),
                 holder: holder.clone(),
                 fresh: false,
@@ -252,11 +252,6 @@ impl Measuring {
             }
         }
     }
-}
-
-/// How often to run, and how long a board may say nothing: an emulated board on a busy host is slow.
-pub fn counts(warmup: u32, repeats: u32) -> Counts {
-    Counts { warmup, repeats, silence: Duration::from_secs(60) }
 }
 
 fn row(order: &Order, board: &str, image: &[u8], m: &Measured, queue_ms: f64) -> NewMeasurement {

@@ -53,7 +53,7 @@ impl BareBoard {
     pub fn on(machine: Machine) -> Self {
         let board = VirtualBoard::start(Options { machine, ..Options::default() })
             .expect("QEMU is installed by `cargo xtask setup`");
-        flash_elf(&board, &runner_elf(machine));
+        flash_elf(&board.probe_selector(), machine, &runner_elf(machine));
         let path = board.serial_path().to_string_lossy().into_owned();
         let port = serialport::new(path, 115_200).timeout(Duration::from_millis(10)).open().expect("the pty opens");
         let mut client = Client::new(port, Patience { reply: Duration::from_secs(5), attempts: 3 });
@@ -64,7 +64,7 @@ impl BareBoard {
 
     /// Flashes `image` into the first slot and has the runner validate it.
     pub fn load(&mut self, image: &[u8]) {
-        let mut session = attach(&self.board);
+        let mut session = attach(&self.board.probe_selector(), self.board.machine());
         let mut loader = session.target().flash_loader();
         loader.add_data(self.slot_base, image).expect("the slot is flash");
         commit(&mut session, &loader);
@@ -99,20 +99,21 @@ fn request(want_layer_ticks: bool) -> RunRequest {
     RunRequest { warmup: 0, repeats: 1, source: Source::Uploaded, want_layer_ticks, want_layer_crcs: false }
 }
 
-fn flash_elf(board: &VirtualBoard, elf: &Path) {
-    let mut session = attach(board);
+/// Flashes a program onto the board behind a probe, and starts it.
+pub fn flash_elf(selector: &str, machine: Machine, elf: &Path) {
+    let mut session = attach(selector, machine);
     let loader = build_loader(&mut session, elf, ElfLoader(ElfOptions::default()), None).expect("an ELF file");
     commit(&mut session, &loader);
     restart(session);
 }
 
-fn attach(board: &VirtualBoard) -> Session {
+fn attach(selector: &str, machine: Machine) -> Session {
     let mut registry = Registry::new();
     registry.add_target_family_from_yaml(TARGET_YAML).expect("the description is valid");
-    let selector: DebugProbeSelector = board.probe_selector().parse().expect("a selector");
+    let selector: DebugProbeSelector = selector.parse().expect("a selector");
     let mut probe = Lister::new().open(selector).expect("the probe listens");
     probe.select_protocol(WireProtocol::Swd).expect("the probe speaks SWD");
-    probe.attach_with_registry(board.machine().name(), Permissions::default(), &registry).expect("attaches")
+    probe.attach_with_registry(machine.name(), Permissions::default(), &registry).expect("attaches")
 }
 
 fn commit(session: &mut Session, loader: &probe_rs::flashing::FlashLoader) {

@@ -8,3 +8,4 @@ pub mod browser;
 pub mod lab;
 pub mod networks;
 pub mod tiny;
+pub mod wired;

@@ -149,7 +149,7 @@ fn keyword_spotting_on_two_boards() {
     let mut lab = Lab::prepare(BOARDS);
     lab.append_config(&format!(
         "\n[campaign.kws]\nmodel = \"{0}/ds_cnn_float.tflite\"\ndata = \"{0}\"\nbudget = 60\nboard-types = [\"mps2-an386\"]\n\
-         strategy = \"ddpg\"\nlimits = {{ flash = \"60%\", ram = \"75%\" }}\n",
+         strategy = \"ddpg\"\nlimits = {{ flash = \"60%\", ram = \"75%\" }}\nagent = {{ validation-samples = 250 }}\n",
         kws.display()
     ));
     lab.start_daemon();

@@ -7,8 +7,8 @@ use bitrack_image::Header;
 
 use super::State;
 use super::error::{ApiError, Body, Part};
-use crate::measuring::{Order, counts};
-use crate::rack::sha256;
+use crate::measuring::Order;
+use crate::rack::{Counts, sha256};
 use crate::store::ImageRow;
 use crate::types::{Board, MeasureRequest, Measurement, Rack};
 
@@ -71,7 +71,7 @@ pub async fn measure(state: State, Body(request): Body<MeasureRequest>) -> Resul
         image: request.image_sha256,
         board: request.board,
         board_type: request.board_type,
-        counts: counts(warmup, repeats),
+        counts: Counts { warmup, repeats },
         episode: None,
         holder: "hil measure".into(),
         fresh: request.fresh,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -14,6 +15,9 @@ const BUILTIN: [(&str, &str); 4] = [
     ("nucleo-h743zi", include_str!("../../board-types/nucleo-h743zi.toml")),
     ("nucleo-l4r5zi", include_str!("../../board-types/nucleo-l4r5zi.toml")),
 ];
+
+/// Enough for the largest networks, and for an emulated board on a busy host.
+const RUN_TIMEOUT_S: u32 = 60;
 
 /// What a board's timer counts. An emulator's instructions are exact and repeatable, and are not a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,6 +53,53 @@ impl fmt::Display for Unit {
     }
 }
 
+/// A Cortex-M core that a board type may require.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Core {
+    CortexM3,
+    CortexM4,
+    CortexM7,
+    CortexM33,
+    CortexM55,
+}
+
+impl Core {
+    const ALL: [(Self, &str, u32); 5] = [
+        (Self::CortexM3, "cortex-m3", 0xC23),
+        (Self::CortexM4, "cortex-m4", 0xC24),
+        (Self::CortexM7, "cortex-m7", 0xC27),
+        (Self::CortexM33, "cortex-m33", 0xD21),
+        (Self::CortexM55, "cortex-m55", 0xD22),
+    ];
+
+    /// The part number in the core's CPUID register.
+    pub fn part(self) -> u32 {
+        self.entry().2
+    }
+
+    /// The core with this part number.
+    pub fn of_part(part: u32) -> Option<Self> {
+        Self::ALL.iter().find(|entry| entry.2 == part).map(|entry| entry.0)
+    }
+
+    fn from_name(name: &str) -> Result<Self, String> {
+        let known = || Self::ALL.map(|entry| entry.1).join(", ");
+        let found = Self::ALL.iter().find(|entry| entry.1 == name).map(|entry| entry.0);
+        found.ok_or_else(|| format!("`{name}` is not a core; known: {}", known()))
+    }
+
+    fn entry(self) -> (Self, &'static str, u32) {
+        *Self::ALL.iter().find(|entry| entry.0 == self).expect("every core is listed")
+    }
+}
+
+impl fmt::Display for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.entry().1)
+    }
+}
+
 /// A region of flash that holds one candidate's image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Slot {
@@ -74,6 +125,8 @@ pub struct BoardType {
     pub name: String,
     /// The chip's name for probe-rs.
     pub chip: String,
+    /// The core it must have, checked before anything is written; `None` is not checked.
+    pub core: Option<Core>,
     /// QEMU's machine, for board types that can be virtual.
     pub machine: Option<String>,
     pub target: Target,
@@ -90,6 +143,8 @@ pub struct BoardType {
     pub slots: Vec<Slot>,
     /// The runner's ELF when it is not `FIRMWARE/NAME.elf`.
     pub runner: Option<PathBuf>,
+    /// Longest that one inference may say nothing before the board counts as silent.
+    pub run_timeout: Duration,
 }
 
 impl BoardType {
@@ -128,6 +183,7 @@ impl BoardType {
         Ok(Self {
             name: name.to_owned(),
             chip: raw.chip.ok_or_else(|| lacks("chip"))?,
+            core: raw.core.map(|name| Core::from_name(&name)).transpose()?,
             target: target(raw.target, raw.machine.is_some(), base),
             machine: raw.machine,
             clock_hz: raw.clock_hz.ok_or_else(|| lacks("clock-hz"))?,
@@ -138,6 +194,7 @@ impl BoardType {
             arena: raw.arena.ok_or_else(|| lacks("arena"))?,
             slots: slots.iter().map(|s| Slot { base: s.base, length: s.length }).collect(),
             runner: raw.runner.map(|path| base.join(path)),
+            run_timeout: Duration::from_secs(u64::from(raw.run_timeout_s.unwrap_or(RUN_TIMEOUT_S).max(1))),
         })
     }
 }
@@ -158,6 +215,7 @@ fn builtin_raw(name: &str) -> Option<raw::BoardType> {
 fn merge(over: raw::BoardType, under: raw::BoardType) -> raw::BoardType {
     raw::BoardType {
         chip: over.chip.or(under.chip),
+        core: over.core.or(under.core),
         machine: over.machine.or(under.machine),
         target: over.target.or(under.target),
         clock_hz: over.clock_hz.or(under.clock_hz),
@@ -168,6 +226,7 @@ fn merge(over: raw::BoardType, under: raw::BoardType) -> raw::BoardType {
         arena: over.arena.or(under.arena),
         slots: over.slots.or(under.slots),
         runner: over.runner.or(under.runner),
+        run_timeout_s: over.run_timeout_s.or(under.run_timeout_s),
     }
 }
 

@@ -15,7 +15,7 @@ mod window;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use board_type::{BoardType, Slot, Target, Unit};
+pub use board_type::{BoardType, Core, Slot, Target, Unit};
 pub use error::{ConfigError, Problem};
 pub use limits::{Latency, Limit, Limits};
 pub use selector::Probe;

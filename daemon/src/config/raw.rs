@@ -46,6 +46,7 @@ pub struct Board {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BoardType {
     pub chip: Option<String>,
+    pub core: Option<String>,
     pub machine: Option<String>,
     pub target: Option<String>,
     pub clock_hz: Option<u32>,
@@ -56,6 +57,7 @@ pub struct BoardType {
     pub arena: Option<u32>,
     pub slots: Option<Vec<Spanned<Slot>>>,
     pub runner: Option<String>,
+    pub run_timeout_s: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -11,7 +11,7 @@ use tracing::{debug, info};
 
 use super::Fault;
 use super::blocking::Hands;
-use super::conversation::{self, Counts, Run};
+use super::conversation::{self, BOARD_TYPE, Counts, Run};
 use super::flash_plan::{self, FlashPlan, sha256};
 use super::line::{Line, open_line};
 use super::probe::Attached;
@@ -104,23 +104,53 @@ impl Bench {
         let address = self.connect().await?;
         let name = self.board.name.clone();
         let known = self.store.read(move |db| db.board_runner(&name)).await.map_err(rig)?;
-        let identity = if known.as_ref() == Some(&wanted) {
-            match self.greet(&address).await {
-                // It should be there and does not answer as it should: perhaps somebody else flashed the board.
-                Err(Fault::Silent(why)) => {
-                    info!("the runner does not answer ({why}), flashing it again");
-                    self.flash_runner(&address, &wanted).await?;
-                    self.greet(&address).await?
-                }
-                other => other?,
+        let mut found = None;
+        if known.as_ref() == Some(&wanted) {
+            found = self.greet_known(&address).await?;
+        }
+        let identity = match found {
+            Some(identity) => identity,
+            None => {
+                self.flash_runner(&address, &wanted).await?;
+                self.greet(&address).await?
             }
-        } else {
-            self.flash_runner(&address, &wanted).await?;
-            self.greet(&address).await?
         };
         self.identity = Some(identity.clone());
         self.runner_sha256 = Some(wanted);
         Ok(identity)
+    }
+
+    /// Greets a board that should have its runner. `None` when somebody else has flashed it or put another chip in its
+    /// place: it does not answer, or not as the last time.
+    async fn greet_known(&mut self, address: &Address) -> Result<Option<Identity>, Fault> {
+        let identity = match self.greet(address).await {
+            Ok(identity) => identity,
+            Err(Fault::Silent(why)) => {
+                info!("the runner does not answer ({why}), flashing it again");
+                return Ok(None);
+            }
+            // The chip is the right one, or attaching to it would have said so: it has been given other firmware.
+            Err(Fault::Identity { what: BOARD_TYPE, found, .. }) => {
+                info!("a runner for {found} answers, flashing ours");
+                return Ok(None);
+            }
+            Err(other) => return Err(other),
+        };
+        let name = self.board.name.clone();
+        let seen = self.store.read(move |db| db.board_last_seen(&name)).await.map_err(rig)?;
+        let (chip, revision) = (identity.chip_id.clone(), identity.firmware_revision.clone());
+        match seen {
+            Some(seen) if seen != (chip, revision) => {
+                info!(
+                    "chip {} with runner {} is not what was left here (chip {}, runner {}): flashing all anew",
+                    identity.chip_id, identity.firmware_revision, seen.0, seen.1
+                );
+                let name = self.board.name.clone();
+                self.store.write(move |db| db.flash_forget(&name)).await.map_err(rig)?;
+                Ok(None)
+            }
+            _ => Ok(Some(identity)),
+        }
     }
 
     /// Makes the board's slots hold `image`, at the least cost to its flash.
@@ -149,8 +179,8 @@ impl Bench {
         let line = self.hands.call("flashing", FLASH_WITHIN, move || {
             let mut attached = Attached::open(&address.probe, &board_type)?;
             attached.flash(&image, &writes)?;
-            attached.reset_and_detach()?;
             let mut line = line.map_or_else(|| open_line(&address.serial, board_type.baud), Ok)?;
+            attached.reset_and_detach(|| line.discard_input())?;
             line.hello(HELLO_WITHIN).map_err(Fault::Silent)?;
             Ok(line)
         });
@@ -160,18 +190,24 @@ impl Bench {
         self.store.write(move |db| db.flash_done(&name, &done)).await.map_err(rig)
     }
 
-    /// Runs the image that was flashed.
+    /// Runs the image that was flashed. `silence` is the longest that one inference may say nothing.
     ///
     /// # Errors
     /// See [`conversation::measure`].
-    pub async fn run(&mut self, image: &Arc<Vec<u8>>, flashed: &Flashed, counts: Counts) -> Result<Measured, Fault> {
+    pub async fn run(
+        &mut self,
+        image: &Arc<Vec<u8>>,
+        flashed: &Flashed,
+        counts: Counts,
+        silence: Duration,
+    ) -> Result<Measured, Fault> {
         let vectors = u32::from(Image::parse(image)?.header().n_vectors);
         // Each run may be silent for as long as `silence` says, and so may the run that looks for the first wrong op.
-        let deadline = counts.silence * (counts.warmup + counts.repeats + vectors + 2) + Duration::from_secs(30);
+        let deadline = silence * (counts.warmup + counts.repeats + vectors + 2) + Duration::from_secs(30);
         let mut line = self.line.take().ok_or(Fault::Silent(ClientError::Closed { waiting_for: "hello" }))?;
         let (image, slot) = (image.clone(), flashed.plan.slot);
         let measured = self.hands.call("measuring", deadline, move || {
-            let measure = |image| conversation::measure(&mut line, &image, slot, counts);
+            let measure = |image| conversation::measure(&mut line, &image, slot, counts, silence);
             let run = Image::parse(&image).map_err(Fault::from).and_then(measure);
             Ok((line, run))
         });
@@ -260,7 +296,7 @@ impl Bench {
         let (address, board, board_type) = (address.clone(), self.board.clone(), self.board_type.clone());
         let greeted = self.hands.call("the handshake", START_WITHIN, move || {
             let mut line = open_line(&address.serial, board_type.baud)?;
-            Attached::open(&address.probe, &board_type)?.reset_and_detach()?;
+            Attached::open(&address.probe, &board_type)?.reset_and_detach(|| line.discard_input())?;
             let hello = line.hello(HELLO_WITHIN).map_err(Fault::Silent)?;
             let identity = conversation::identify(&hello, &board, &board_type)?;
             Ok((line, identity))
@@ -285,7 +321,7 @@ impl Bench {
             });
             runtime.block_on(unknown).map_err(rig)?;
             attached.flash_firmware(&firmware)?;
-            attached.reset_and_detach()
+            attached.reset_and_detach(|| ())
         };
         self.hands.call("flashing the runner", FLASH_WITHIN, flash).await?;
         let (name, sha256) = (self.board.name.clone(), sha256.to_owned());

@@ -21,7 +21,9 @@ use crate::types::{self, BoardState, Event, FailureClass};
 /// Failures in a row after which a board is left alone.
 const QUARANTINE_AFTER: u32 = 3;
 /// The canary is one op on 64 bytes.
-const CANARY: Counts = Counts { warmup: 0, repeats: 1, silence: Duration::from_secs(10) };
+const CANARY: Counts = Counts { warmup: 0, repeats: 1 };
+/// Longest that it may say nothing: it is tiny.
+const CANARY_SILENCE: Duration = Duration::from_secs(10);
 
 /// An image to measure.
 #[derive(Debug, Clone)]
@@ -221,7 +223,7 @@ impl Owner {
 
     #[tracing::instrument(skip_all, fields(board = %self.bench.board.name, candidate = %job.candidate))]
     async fn measure(&mut self, job: &Job) -> Result<Measured, Failed> {
-        let fault = match self.attempt(&job.image, job.counts).await {
+        let fault = match self.attempt(&job.image, job.counts, self.bench.board_type.run_timeout).await {
             Ok(measured) => return Ok(measured),
             Err(fault) => fault,
         };
@@ -235,18 +237,18 @@ impl Owner {
         }
     }
 
-    async fn attempt(&mut self, image: &Arc<Vec<u8>>, counts: Counts) -> Result<Measured, Fault> {
+    async fn attempt(&mut self, image: &Arc<Vec<u8>>, counts: Counts, silence: Duration) -> Result<Measured, Fault> {
         Image::parse(image)?;
         self.status.enter(BoardState::Flashing);
         let flashed = self.bench.flash(image).await?;
         self.status.enter(BoardState::Running);
-        match self.bench.run(image, &flashed, counts).await {
+        match self.bench.run(image, &flashed, counts, silence).await {
             // What the store believes about the flash is wrong: write it once more before blaming the board.
             Err(Fault::CorruptFlash(why)) => {
                 warn!("flash is not what was written, writing it again: {why}");
                 self.bench.forget_flash().await?;
                 let flashed = self.bench.flash(image).await?;
-                self.bench.run(image, &flashed, counts).await
+                self.bench.run(image, &flashed, counts, silence).await
             }
             other => other,
         }
@@ -256,7 +258,9 @@ impl Owner {
     async fn ask_canary(&mut self) -> FailureClass {
         let canary = Arc::new(canary::image());
         let result = match self.clean().await {
-            Ok(()) => self.attempt(&canary, CANARY).await.map(drop),
+            Ok(()) => {
+                self.attempt(&canary, CANARY, CANARY_SILENCE.min(self.bench.board_type.run_timeout)).await.map(drop)
+            }
             Err(fault) => Err(fault),
         };
         match result {

@@ -16,14 +16,15 @@ use crate::types::{Identity, LayerTicks};
 /// Validating an image is a checksum over at most a slot.
 const LOAD_WITHIN: Duration = Duration::from_secs(20);
 
+/// What a board is asked for that only its runner decides, in [`Fault::Identity`].
+pub const BOARD_TYPE: &str = "board type";
+
 /// How to measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Counts {
     /// Runs discarded, and runs counted.
     pub warmup: u32,
     pub repeats: u32,
-    /// Longest that one inference with its warm-up may say nothing.
-    pub silence: Duration,
 }
 
 /// What a board measured: every output was the host's, bit for bit.
@@ -49,10 +50,11 @@ pub fn identify(hello: &HelloReply, board: &Board, board_type: &BoardType) -> Re
     let same = |what, found: String, expected: String| {
         if found == expected { Ok(()) } else { Err(Fault::Identity { what, found, expected }) }
     };
-    same("board type", hello.board_type.as_str().into(), board_type.name.clone())?;
+    // Before anything that another runner could mend: this cannot be.
     if let Some(chip_id) = &board.chip_id {
         same("chip id", hello.chip_id.as_str().into(), chip_id.clone())?;
     }
+    same(BOARD_TYPE, hello.board_type.as_str().into(), board_type.name.clone())?;
     let unit = unit(hello.timer_unit);
     same("timer unit", unit.to_string(), board_type.unit.to_string())?;
     same("clock in Hz", hello.clock_hz.to_string(), board_type.clock_hz.to_string())?;
@@ -79,7 +81,8 @@ fn unit(unit: TimerUnit) -> Unit {
     }
 }
 
-/// Has the board load the image from `slot`, time it on the first test vector and prove itself on all of them.
+/// Has the board load the image from `slot`, time it on the first test vector and prove itself on all of them. `silence` is
+/// the longest that one inference may say nothing.
 ///
 /// # Errors
 /// Whose fault each is: [`Fault::blame`].
@@ -88,14 +91,15 @@ pub fn measure<T: Read + Write>(
     image: &Image<'_>,
     slot: usize,
     counts: Counts,
+    silence: Duration,
 ) -> Result<Run, Fault> {
     let started = Instant::now();
     load(client, image, slot)?;
     let load = started.elapsed();
     let started = Instant::now();
-    let timed = run_vector(client, image, 0, counts)?;
+    let timed = run_vector(client, image, 0, counts, silence)?;
     for vector in 1..image.header().n_vectors {
-        run_vector(client, image, vector, Counts { warmup: 0, repeats: 1, ..counts })?;
+        run_vector(client, image, vector, Counts { warmup: 0, repeats: 1 }, silence)?;
     }
     Ok(Run {
         layers: layer_ticks(image, &timed),
@@ -126,6 +130,7 @@ fn run_vector<T: Read + Write>(
     image: &Image<'_>,
     vector: u16,
     counts: Counts,
+    silence: Duration,
 ) -> Result<RunOutcome, Fault> {
     let request = RunRequest {
         warmup: counts.warmup as u16,
@@ -134,7 +139,7 @@ fn run_vector<T: Read + Write>(
         want_layer_ticks: vector == 0,
         want_layer_crcs: false,
     };
-    let outcome = client.run(request, counts.silence, |_, _| {}).map_err(run_fault)?;
+    let outcome = client.run(request, silence, |_, _| {}).map_err(run_fault)?;
     let expected = expected_crc(image, vector)?;
     let offset = match outcome.report.verdict {
         // The board's word is not enough: the checksum must agree, and so must the image it claims to have run.
@@ -146,7 +151,7 @@ fn run_vector<T: Read + Write>(
     if proven && outcome.report.image_id == image.header().image_id() {
         return Ok(outcome);
     }
-    let op = first_wrong_op(client, image, request, counts.silence).ok().flatten();
+    let op = first_wrong_op(client, image, request, silence).ok().flatten();
     let found = outcome.report.output_crc;
     Err(Fault::WrongOutput(Box::new(WrongOutput { vector, expected, found, offset, op, repeats: outcome.repeats })))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use probe_rs::MemoryInterface;
 use probe_rs::Target;
 use probe_rs::config::Registry;
 use probe_rs::flashing::{DownloadOptions, ElfLoader, ElfOptions, FlashLoader, build_loader};
@@ -12,13 +13,16 @@ use probe_rs::{Permissions, Session};
 
 use super::Fault;
 use super::flash_plan::SectorWrite;
-use crate::config::{BoardType, Probe, Slot, Target as Description};
+use crate::config::{BoardType, Core, Probe, Slot, Target as Description};
 
 /// The emulated machines, as probe-rs describes chips.
 const EMULATED: &str = include_str!("../../../firmware/virtual-board/mps2.yaml");
 
 /// How long a core may take to stop or to start.
 const CORE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The register that names a Cortex-M's core: Armv7-M Architecture Reference Manual, B3.2.3.
+const CPUID: u64 = 0xE000_ED00;
 
 /// A probe attached to its chip. Dropping it detaches, which also stops the core's cycle counter: detach, then measure.
 pub struct Attached {
@@ -46,7 +50,23 @@ impl Attached {
         let session = opened.attach_with_registry(board_type.chip.as_str(), Permissions::default(), &registry);
         let session = session.map_err(|e| fault(format!("cannot attach to {}: {}", board_type.chip, chain(&e))))?;
         check_sectors(session.target(), board_type)?;
-        Ok(Self { session, probe: name })
+        let mut attached = Self { session, probe: name };
+        attached.check_core(board_type)?;
+        Ok(attached)
+    }
+
+    /// Refuses a chip with another core than the board type's, before anything is written to it.
+    fn check_core(&mut self, board_type: &BoardType) -> Result<(), Fault> {
+        let Some(expected) = board_type.core else { return Ok(()) };
+        let cpuid = self.session.core(0).and_then(|mut core| core.read_word_32(CPUID));
+        let cpuid = cpuid
+            .map_err(|e| Fault::Probe { probe: self.probe.clone(), reason: format!("reading CPUID: {}", chain(&e)) })?;
+        let part = (cpuid >> 4) & 0xFFF;
+        if part == expected.part() {
+            return Ok(());
+        }
+        let found = Core::of_part(part).map_or_else(|| format!("part {part:#x}"), |core| core.to_string());
+        Err(Fault::Identity { what: "core", found, expected: expected.to_string() })
     }
 
     /// Writes the sectors of `data` that `writes` names, and reads them back.
@@ -80,15 +100,17 @@ impl Attached {
         self.commit(&firmware.loader)
     }
 
-    /// Restarts the chip and detaches, so that nothing disturbs what it does next.
+    /// Restarts the chip and detaches, so that nothing disturbs what it does next. `while_halted` is called when the chip
+    /// has been reset and says nothing: whatever is on its line then is from before.
     ///
     /// # Errors
     /// [`Fault::Probe`].
-    pub fn reset_and_detach(mut self) -> Result<(), Fault> {
+    pub fn reset_and_detach(mut self, while_halted: impl FnOnce()) -> Result<(), Fault> {
         let fault =
             |e: probe_rs::Error| Fault::Probe { probe: self.probe.clone(), reason: format!("reset: {}", chain(&e)) };
         let mut core = self.session.core(0).map_err(fault)?;
         core.reset_and_halt(CORE_TIMEOUT).map_err(fault)?;
+        while_halted();
         core.run().map_err(fault)
     }
 

@@ -37,6 +37,12 @@ impl Db {
         Ok(())
     }
 
+    /// Chip id and firmware revision that the board last introduced itself with.
+    pub fn board_last_seen(&mut self, board: &str) -> Result<Option<(String, String)>, StoreError> {
+        let sql = "SELECT chip_id, firmware_revision FROM boards WHERE name = ?1 AND chip_id NOT NULL AND firmware_revision NOT NULL";
+        Ok(self.conn.query_row(sql, [board], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    }
+
     /// SHA-256 of the runner in the board's flash; `None` while unknown.
     pub fn board_runner(&mut self, board: &str) -> Result<Option<String>, StoreError> {
         let sql = "SELECT runner_sha256 FROM boards WHERE name = ?1";

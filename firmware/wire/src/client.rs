@@ -50,6 +50,9 @@ impl ClientError {
     }
 }
 
+/// How long a line is read for it to become quiet.
+const QUIET_WITHIN: Duration = Duration::from_secs(2);
+
 /// How long to wait, and how often to ask.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -117,6 +120,15 @@ impl<T: Read + Write> Client<T> {
                 (true, false) => (),
             }
         }
+    }
+
+    /// Throws away what has come and was not read: a board that died again and again leaves many last words behind, and a
+    /// fresh start should not be judged by them. Ends when the line is quiet, or after [`QUIET_WITHIN`] in any case.
+    pub fn discard_input(&mut self) {
+        (self.rx_at, self.rx_len, self.decoder) = (0, 0, Decoder::new());
+        let deadline = Instant::now() + QUIET_WITHIN;
+        // An error is an ended line or a quiet one; the next request tells which.
+        while matches!(self.port.read(&mut self.rx), Ok(1..)) && Instant::now() < deadline {}
     }
 
     /// Asks whether the board listens.

@@ -15,7 +15,8 @@ use crate::rack::canary;
 use crate::rack::fault::Blame;
 use crate::types::FailureClass;
 
-const COUNTS: Counts = Counts { warmup: 1, repeats: 3, silence: Duration::from_millis(200) };
+const COUNTS: Counts = Counts { warmup: 1, repeats: 3 };
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// How a board differs from a healthy one.
 #[derive(Clone, Copy, PartialEq)]
@@ -152,7 +153,7 @@ impl io::Read for FakeBoard {
 fn measure_on(ill: Ill) -> Result<Run, Fault> {
     let image = canary::image();
     let mut client = Client::new(FakeBoard::new(ill), Patience { reply: Duration::from_millis(200), attempts: 1 });
-    measure(&mut client, &Image::parse(&image).expect("valid"), 0, COUNTS)
+    measure(&mut client, &Image::parse(&image).expect("valid"), 0, COUNTS, SILENCE)
 }
 
 #[track_caller]

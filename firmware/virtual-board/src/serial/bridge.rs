@@ -133,7 +133,11 @@ impl Bridge {
         for order in orders {
             match order {
                 Order::Attach(uart) => self.attach(uart),
-                Order::Mute(muted) => self.is_muted = muted,
+                Order::Mute(muted, obeyed) => {
+                    self.is_muted = muted;
+                    // Whoever asked may be gone.
+                    let _ = obeyed.send(());
+                }
                 Order::Inject(bytes) => self.to_host.extend(bytes),
                 Order::Stop => return true,
             }

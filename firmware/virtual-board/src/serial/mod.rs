@@ -10,6 +10,7 @@ mod unread;
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
@@ -21,8 +22,8 @@ use pty::Pty;
 enum Order {
     /// The UART of a new QEMU.
     Attach(UnixStream),
-    /// Discard what the guest says, or stop doing so.
-    Mute(bool),
+    /// Discard what the guest says, or stop doing so; answered when it is so.
+    Mute(bool, mpsc::Sender<()>),
     /// Bytes to say that the guest has not said.
     Inject(Vec<u8>),
     Stop,
@@ -89,9 +90,13 @@ impl SerialHandle {
         self.0.send(Order::Attach(uart));
     }
 
-    /// Discards what the guest says, or stops doing so.
+    /// Discards what the guest says, or stops doing so. Returns when it is so: whatever the guest says from then on is
+    /// discarded, or heard.
     pub(crate) fn mute(&self, muted: bool) {
-        self.0.send(Order::Mute(muted));
+        let (obeyed, answer) = mpsc::channel();
+        self.0.send(Order::Mute(muted, obeyed));
+        // An error means that the bridge is gone, and with it whoever could hear.
+        let _ = answer.recv();
     }
 
     /// Says `bytes` in the guest's place.
