@@ -6,6 +6,7 @@
 pub mod api;
 pub mod campaign;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod daemon;
 pub mod images;

@@ -181,9 +181,16 @@ async fn a_campaign_may_be_started_otherwise_and_from_another() {
     let (_, start) = daemon.get("campaigns/more/agent").await;
     assert_eq!((&start["origin"], &start["options"]), (&json!("kws"), &json!({ "fine-tune": { "steps": 9 } })));
 
+    let (status, comparison) = daemon.get("compare?campaigns=kws,more").await;
+    assert_eq!((status, comparison["strategies"].as_array().map(Vec::len)), (200, Some(2)), "{comparison}");
+    daemon.post("campaigns/other/start", json!({})).await;
+    refused(&daemon.get("compare?campaigns=kws,other").await, 400, "invalid");
+    refused(&daemon.get("compare?campaigns=nobody").await, 404, "not_found");
+    refused(&daemon.get("compare?campaigns=").await, 400, "invalid");
+
     let from_nobody = json!({ "as": "x", "from": "nobody" });
     refused(&daemon.post("campaigns/kws/start", from_nobody).await, 404, "not_found");
-    refused(&daemon.post("campaigns/other/start", json!({ "from": "kws" })).await, 400, "invalid");
+    refused(&daemon.post("campaigns/other/start", json!({ "as": "x", "from": "kws" })).await, 400, "invalid");
     refused(&daemon.post("campaigns/kws/start", json!({ "as": "x", "budget": 0 })).await, 400, "invalid");
     refused(&daemon.post("campaigns/kws/start", json!({ "as": "x", "options": 3 })).await, 400, "invalid");
 }

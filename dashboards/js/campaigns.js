@@ -38,7 +38,7 @@ export function campaignView(campaign) {
 
 function meta(campaign) {
   return [
-    `${campaign.strategy}, seed ${campaign.seed} \u00b7 `, h("span", { title: campaign.model }, fileName(campaign.model)), " on ",
+    `${campaign.strategy}, seed ${campaign.seed} \u00b7 `, campaign.origin ? `from ${campaign.origin} \u00b7 ` : null, h("span", { title: campaign.model }, fileName(campaign.model)), " on ",
     h("span", { title: campaign.data }, fileName(campaign.data)), ` \u00b7 ${campaign.board_types.join(", ")}`,
     campaign.started_at ? [" \u00b7 started ", timeView(campaign.started_at)] : null,
     campaign.finished_at ? [" \u00b7 finished ", timeView(campaign.finished_at)] : null,
@@ -69,7 +69,15 @@ function tiles(campaign) {
     tile("Latency limit", limit(campaign.limits, "latency_ticks", compact),
       campaign.limits ? `${campaign.unit}; flash ${limit(campaign.limits, "flash_bytes", bytes)}, RAM ${limit(campaign.limits, "ram_bytes", bytes)}` : "not resolved yet",
       { "data-tile": "limits" }),
+    predictions(campaign.prediction_error),
   ];
+}
+
+/** How far the agent's predictions of latency were off, over the candidates measured for the first time. */
+function predictions(error) {
+  if (!error) return null;
+  const most = `median over ${plural(error.candidates, "candidate")}, at most ${percent(error.max)}`;
+  return tile("Prediction error", percent(error.median), most, { "data-tile": "prediction" });
 }
 
 /** Seconds of measuring left at the present rate, as text; nothing is promised for a campaign that does not run. */

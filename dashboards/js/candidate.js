@@ -43,9 +43,18 @@ function figures(candidate, other) {
     tile("Accuracy", percent(candidate.accuracy), change(candidate, other, (one) => one.accuracy, (a, b) => signed(a - b, "points")) ?? "validation split", { "data-tile": "accuracy" }),
     tile("Latency", candidate.ticks === null ? UNKNOWN : count(candidate.ticks),
       candidate.ticks === null ? "not measured" : [METRICS.latency.unitText(candidate.unit), time ? ` \u00b7 ${time}` : null, h("br"), change(candidate, other, (one) => one.ticks, (a, b) => signed(a / b - 1))], { "data-tile": "latency" }),
+    prediction(candidate),
     tile("Bits per weight", candidate.weight_bits_mean?.toFixed(2) ?? UNKNOWN, "mean", { "data-tile": "bits" }),
     tile("Reward", candidate.reward?.toFixed(4) ?? UNKNOWN, candidate.strategy, { "data-tile": "reward" }),
   ];
+}
+
+// What the agent expected before the measurement; nothing where it expected nothing.
+function prediction(candidate) {
+  if (typeof candidate.predicted_ticks !== "number") return null;
+  const error = candidate.prediction_error;
+  const detail = typeof error === "number" ? `${signed(error, "%", 2)} against the measurement` : "not measured yet";
+  return tile("Predicted", count(candidate.predicted_ticks), detail, { "data-tile": "predicted" });
 }
 
 // "−1.30 points on uniform 8/8", or null when one of the two is not known or they do not compare.

@@ -32,8 +32,7 @@ export function percent(fraction, digits = 2) {
 }
 
 /** @param {number} change a fraction, or a difference of fractions with `unit` "points"; "+1.3 %", "\u22120.40 points" */
-export function signed(change, unit = "%") {
-  const digits = unit === "%" ? 1 : 2;
+export function signed(change, unit = "%", digits = unit === "%" ? 1 : 2) {
   const size = Math.abs(change * 100).toFixed(digits);
   const sign = Number(size) === 0 ? "\u00b1" : change > 0 ? "+" : "\u2212";
   return `${sign}${size}${NB}${unit}`;

@@ -34,6 +34,18 @@ fn shows_the_figures_the_daemon_gave() {
 }
 
 #[test]
+fn a_prediction_stands_beside_its_measurement() {
+    let (_fixture, browser) = open_demo("#/demo/9");
+    browser.wait_text("#candidate [data-tile=predicted]", "2,675,096");
+    assert!(browser.text("[data-tile=predicted]").contains("\u{2212}1.00 % against the measurement"));
+    let error = browser.text("[data-tile=prediction]");
+    assert!(error.contains("1.00 %") && error.contains("median over 4 candidates, at most 1.13 %"), "{error}");
+    browser.click("tr[data-select='4'] td[data-column=accuracy]");
+    browser.wait_text("#candidate h2", "Episode 4");
+    assert_eq!(browser.eval("document.querySelector('[data-tile=predicted]')"), Value::Null, "nothing was predicted");
+}
+
+#[test]
 fn the_front_is_the_front_by_definition() {
     let (_fixture, browser) = open_demo("");
     browser.click("[data-zoom=all]");

@@ -15,16 +15,16 @@ const CONTENT: &str = "
   INSERT INTO campaigns (id, name, model, data, strategy, seed, budget, board_types, unit, warmup, repeats, limits_asked, limits_known, limit_latency,
                          options, state, created_at)
     VALUES (1, 'it''s a demo', 1, '/data', 'ddpg', 1, 60, '[]', 'instructions', 1, 3, '{}', 1, 1000, '{}', 'active', '2026-05-01T20:00:00.000Z');
-  INSERT INTO episodes (id, campaign, idx, client_key, strategy, policy, accuracy, flash_bytes, ram_bytes, image_sha256, state, wall, created_at, finished_at)
-    VALUES (1, 1, 0, 'a', 'ddpg', '{\"layers\": [{\"weight_bits\": 4}]}', 0.8, 100, 50, 'aa', 'done', '{}', '2026-05-01T20:00:00.000Z', '2026-05-01T20:01:00.000Z'),
-           (2, 1, 1, 'b', 'ddpg', '{\"layers\": [{\"weight_bits\": 8}]}', 0.9, 100, 50, 'bb', 'done', '{}', '2026-05-01T20:00:00.000Z', '2026-05-01T20:02:00.000Z'),
-           (3, 1, 2, 'c', 'ddpg', '{\"layers\": []}', NULL, 100, 50, NULL, 'failed', '{}', '2026-05-01T20:00:00.000Z', '2026-05-01T20:03:00.000Z');
+  INSERT INTO episodes (id, campaign, idx, client_key, strategy, policy, accuracy, flash_bytes, ram_bytes, image_sha256, state, wall, created_at, finished_at, predicted_ticks)
+    VALUES (1, 1, 0, 'a', 'ddpg', '{\"layers\": [{\"weight_bits\": 4}]}', 0.8, 100, 50, 'aa', 'done', '{}', '2026-05-01T20:00:00.000Z', '2026-05-01T20:01:00.000Z', 891),
+           (2, 1, 1, 'b', 'ddpg', '{\"layers\": [{\"weight_bits\": 8}]}', 0.9, 100, 50, 'bb', 'done', '{}', '2026-05-01T20:00:00.000Z', '2026-05-01T20:02:00.000Z', NULL),
+           (3, 1, 2, 'c', 'ddpg', '{\"layers\": []}', NULL, 100, 50, NULL, 'failed', '{}', '2026-05-01T20:00:00.000Z', '2026-05-01T20:03:00.000Z', NULL);
   INSERT INTO measurements (id, episode, attempt, at, board, board_type, image_sha256, accepted, bit_exact, ticks_median, ticks_min, ticks_max, ticks_repeats, unit,
                             clock_hz, arena_planned, firmware_revision, runner_sha256, chip_id, tool_revision, slot, sectors_written, bytes_written,
                             queue_ms, flash_ms, load_ms, run_ms, store_ms)
     VALUES (1, 1, 1, '2026-05-01T20:01:00.000Z', 'v1', 'mps2-an386', 'aa', 1, 1, 900, 900, 900, '[900]', 'instructions', 25000000, 50, 'r', 'r', 'c', 't', 0, 1, 100, 1, 2, 3, 4, 5),
            (2, 2, 1, '2026-05-01T20:02:00.000Z', 'v1', 'mps2-an386', 'bb', 1, 1, 1100, 1100, 1100, '[1100]', 'instructions', 25000000, 50, 'r', 'r', 'c', 't', 0, 1, 100, 1, 2, 3, 4, 5);
-  INSERT INTO layer_measurements VALUES (1, 0, 'conv2d', 4, 8, 8, 900), (2, 0, 'conv2d', 8, 8, 8, 1100);
+  INSERT INTO layer_measurements (measurement, idx, kind, weight_bits, input_bits, output_bits, ticks) VALUES (1, 0, 'conv2d', 4, 8, 8, 900), (2, 0, 'conv2d', 8, 8, 8, 1100);
   INSERT INTO failures (at, class, what, message, board, episode) VALUES ('2026-05-01T20:03:00.000Z', 'rig', 'serial', 'gone', 'v1', 3);
 ";
 
@@ -88,7 +88,7 @@ fn each_query_runs_and_finds_something() {
         }
         checked += 1;
     }
-    assert_eq!(checked, 10);
+    assert_eq!(checked, 12);
     let variable = &dashboard["templating"]["list"][0];
     let (_, campaigns) = rows(&connection, variable["query"].as_str().expect("a query"));
     assert_eq!(campaigns, [[Cell::from("it's a demo".to_owned())]]);
@@ -112,6 +112,8 @@ fn figures_are_the_databases() {
     assert_eq!(names, ["ticks", "feasible", "over a limit", "Pareto front"]);
     assert_eq!(points[0], [Cell::Integer(900), Cell::Null, Cell::Null, Cell::Real(0.8)]);
     assert_eq!(points[1], [Cell::Integer(1100), Cell::Null, Cell::Real(0.9), Cell::Null]);
+    let (_, errors) = rows(&connection, &panel(&dashboard, "Error of predicted ticks"));
+    assert_eq!(errors[0][1], Cell::Real(0.01), "891 were predicted, 900 measured");
     let (names, boards) = rows(&connection, &panel(&dashboard, "Boards"));
     let wear = names.iter().position(|name| name == "wear").expect("a column");
     assert_eq!(boards[0][wear], Cell::Real(0.25));

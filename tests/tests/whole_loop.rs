@@ -49,6 +49,11 @@ fn assert_books_balance(lab: &Lab, budget: u64) {
     assert!(twice.is_empty(), "episodes counted twice: {twice:?}");
     let wrong = lab.query("SELECT * FROM measurements WHERE accepted AND NOT bit_exact");
     assert!(wrong.is_empty(), "accepted, but not bit-exact: {wrong:?}");
+    let rewards =
+        lab.query("SELECT * FROM rewards_recomputed WHERE abs(reward - recomputed) > 1e-9 OR recomputed IS NULL");
+    assert!(rewards.is_empty(), "rewards that the database does not explain: {rewards:?}");
+    let explained = lab.query("SELECT count(*) AS n FROM rewards_recomputed");
+    assert!(explained[0]["n"].as_u64() >= Some(budget), "{explained:?}");
     let open = lab.query("SELECT * FROM candidates WHERE state NOT IN ('done', 'infeasible', 'failed')");
     assert!(open.is_empty(), "left open: {open:?}");
     let again = lab.query(

@@ -5,8 +5,9 @@ use serde::Deserialize;
 
 use super::State;
 use super::error::{ApiError, Asked, Body, Part};
+use crate::compare;
 use crate::store::CampaignEvent;
-use crate::types::{Campaign, Candidate, CandidateDetail, FinishRequest, StartRequest};
+use crate::types::{Campaign, Candidate, CandidateDetail, Comparison, FinishRequest, StartRequest};
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -43,6 +44,21 @@ pub async fn candidates(state: State, Part(name): Part<String>, Asked(q): Asked<
 pub async fn pareto(state: State, Part(name): Part<String>) -> Answer<Vec<Candidate>> {
     let id = id(&state, name).await?;
     Ok(Json(state.store.read(move |db| db.pareto(id)).await?))
+}
+
+/// Which campaigns to compare.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compared {
+    /// Names or ids, with commas in between.
+    campaigns: String,
+}
+
+/// `GET /api/compare?campaigns=A,B`
+pub async fn compare(state: State, Asked(q): Asked<Compared>) -> Answer<Comparison> {
+    let names: Vec<String> = q.campaigns.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let runs = state.store.read(move |db| db.search_runs(&names)).await?;
+    compare::compare(&runs).map(Json).map_err(ApiError::invalid)
 }
 
 /// `GET /api/candidates/{id}`

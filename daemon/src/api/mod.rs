@@ -46,6 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/images/{sha256}", put(rack::put_image))
         .route("/events", get(events::stream))
         .route("/candidates/{id}", get(campaigns::candidate))
+        .route("/compare", get(campaigns::compare))
         .route("/campaigns", get(campaigns::list))
         .route("/campaigns/{c}", get(campaigns::get))
         .route("/campaigns/{c}/candidates", get(campaigns::candidates))

@@ -33,6 +33,8 @@ pub enum Command {
     Campaign(Campaign),
     /// Show the best candidate of a campaign, or of each
     Best(Best),
+    /// Compare strategies at an equal number of measurements: best feasible reward, median and range over seeds
+    Compare(Compare),
     /// Ask the database anything, in SQL that reads
     Query(Query),
     /// Say what is missing on this host, and the command that mends it
@@ -177,8 +179,26 @@ pub struct Best {
     pub format: Format,
 }
 
+/// Campaigns of one strategy with equal options stand together as its seeds. Baselines do not count. Works while the daemon
+/// runs, and without one.
+///
+/// Example:
+///   hil compare ddpg-1 ddpg-2 ilp-1 random-1 random-2 --svg night.svg
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Compare {
+    /// Campaigns of one model, by name
+    #[arg(required = true, value_name = "CAMPAIGN")]
+    pub campaigns: Vec<String>,
+    /// Draw the curves into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
 /// Works while the daemon runs, and without one. Views to begin with: candidates, best, pareto, layer_latency,
-/// candidates_per_hour.
+/// candidates_per_hour, convergence, prediction_error, rewards_recomputed.
 #[derive(Debug, Args)]
 pub struct Query {
     /// One SELECT

@@ -8,7 +8,7 @@ use super::exit::Failure;
 use super::start;
 use super::table::Table;
 use super::watch;
-use crate::types::{Campaign, Candidate};
+use crate::types::{Campaign, Candidate, PredictionError};
 
 /// One of the subcommands.
 pub fn run(client: &Client, args: Args) -> Result<(), Failure> {
@@ -75,7 +75,9 @@ fn show(client: &Client, name: &str, pareto: bool, format: Format) -> Result<(),
     }
     if format == Format::Table {
         println!("{}", line(&campaign));
-        println!("{}\n", limits(&campaign));
+        println!("{}", limits(&campaign));
+        campaign.prediction_error.iter().for_each(|error| println!("{}", predictions(error)));
+        println!();
     }
     table(&candidates, campaign.best.as_ref().map(|b| b.id)).print(format)
 }
@@ -89,6 +91,26 @@ fn limits(c: &Campaign) -> String {
         limit(l.ram_bytes, "bytes"),
         limit(l.latency_ticks, &c.unit)
     )
+}
+
+/// How good predictions were, in a line.
+fn predictions(error: &PredictionError) -> String {
+    let percent = |x: f64| format!("{:.2} %", x * 100.0);
+    let (median, max, bias) = (percent(error.median), percent(error.max), percent(error.bias));
+    format!("predicted latency: median error {median} over {} candidates, at most {max}, bias {bias}", error.candidates)
+}
+
+/// Beside the ticks, where anything was predicted: what was expected, and by how many per cent that was too much.
+fn add_predictions(table: &mut Table, candidates: &[Candidate]) {
+    if candidates.iter().all(|c| c.predicted_ticks.is_none()) {
+        return;
+    }
+    let at = table.columns.iter().position(|c| c == "ticks").map_or(0, |i| i + 1);
+    table.columns.splice(at..at, ["predicted".to_owned(), "error %".to_owned()]);
+    for (row, c) in table.rows.iter_mut().zip(candidates) {
+        let percent = c.prediction_error.map(|e| (e * 1e4).round() / 100.0);
+        row.splice(at..at, [json!(c.predicted_ticks), json!(percent)]);
+    }
 }
 
 fn table(candidates: &[Candidate], best: Option<i64>) -> Table {
@@ -119,6 +141,7 @@ fn table(candidates: &[Candidate], best: Option<i64>) -> Table {
         ]
     };
     table.rows = candidates.iter().map(row).collect();
+    add_predictions(&mut table, candidates);
     table
 }
 
@@ -128,6 +151,7 @@ pub fn best(client: &Client, args: &Best) -> Result<(), Failure> {
         Some(name) => vec![client.get(&format!("campaigns/{name}"))?],
         None => client.get("campaigns")?,
     };
+    let errors: Vec<_> = campaigns.iter().filter_map(|c| Some((c.name.clone(), c.prediction_error?))).collect();
     let best: Vec<Candidate> = campaigns.into_iter().filter_map(|c| c.best).collect();
     if best.is_empty() {
         let what = args.campaign.as_ref().map_or("any campaign".into(), |c| format!("campaign {c}"));
@@ -143,5 +167,37 @@ pub fn best(client: &Client, args: &Best) -> Result<(), Failure> {
     for (row, candidate) in found.rows.iter_mut().zip(&best) {
         row.insert(0, json!(candidate.campaign));
     }
-    found.print(args.format)
+    found.print(args.format)?;
+    if args.format == Format::Table {
+        errors.iter().for_each(|(name, error)| println!("{name}: {}", predictions(error)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(index: u32, predicted: Option<u64>) -> Candidate {
+        serde_json::from_value(json!({
+            "id": index, "campaign": "kws", "index": index, "strategy": "ilp", "state": "done", "accuracy": 0.9125,
+            "ticks": 3_000_000, "unit": "instructions", "predicted_ticks": predicted,
+            "prediction_error": predicted.map(|p| p as f64 / 3e6 - 1.0), "flash_bytes": 51_200, "ram_bytes": 20_480,
+            "weight_bits_mean": 4.5, "feasible": true, "reward": -0.125, "board": "v1", "reused": false, "created_at": "",
+        }))
+        .expect("a candidate")
+    }
+
+    #[test]
+    fn predictions_stand_beside_what_was_measured() {
+        let table = table(&[candidate(4, Some(2_970_000)), candidate(5, None)], Some(4));
+        insta::assert_snapshot!(table.render(Format::Table));
+        let error = PredictionError { candidates: 58, median: 0.0041, max: 0.02, bias: -0.001 };
+        insta::assert_snapshot!(predictions(&error), @"predicted latency: median error 0.41 % over 58 candidates, at most 2.00 %, bias -0.10 %");
+    }
+
+    #[test]
+    fn without_predictions_there_are_no_columns_for_them() {
+        assert!(!table(&[candidate(5, None)], None).columns.contains(&"predicted".to_owned()));
+    }
 }

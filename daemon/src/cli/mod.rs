@@ -4,6 +4,7 @@ mod args;
 mod boards;
 mod campaign;
 mod client;
+mod compare;
 mod doctor;
 mod exit;
 mod log;
@@ -56,6 +57,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Measure(args) => measure::run(&client, &args),
         Command::Campaign(args) => campaign::run(&client, args),
         Command::Best(args) => campaign::best(&client, &args),
+        Command::Compare(args) => compare::run(&config, &args),
         Command::Query(args) => query::run(&config, &args),
         Command::Doctor => Ok(()),
     }

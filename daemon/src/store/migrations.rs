@@ -5,8 +5,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Number N is at index N - 1; `PRAGMA user_version` says how many a file has had.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_base.sql"), include_str!("migrations/0002_predictions.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_base.sql"),
+    include_str!("migrations/0002_predictions.sql"),
+    include_str!("migrations/0003_comparison.sql"),
+];
 
 /// Brings the schema up to date, each step in its own transaction.
 pub fn apply(conn: &mut Connection) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 mod boards;
 mod campaigns;
 mod candidates;
+mod comparison;
 mod costs;
 mod episodes;
 mod error;
@@ -26,6 +27,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 pub use campaigns::{CampaignEvent, CampaignSpec, Progress, StoredCampaign};
+pub use comparison::{SearchPoint, SearchRun};
 pub use episodes::{EpisodeEvent, EpisodeKey, Proposed};
 pub use error::StoreError;
 pub use failures::NewFailure;
@@ -82,7 +84,11 @@ impl Db {
         Ok(Self { conn })
     }
 
-    fn open_reader(path: &Path) -> Result<Self, StoreError> {
+    /// Opens the database to read, with or without a daemon that writes.
+    ///
+    /// # Errors
+    /// No database, or not a readable one.
+    pub fn open_reader(path: &Path) -> Result<Self, StoreError> {
         let conn =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;

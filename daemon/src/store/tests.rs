@@ -87,6 +87,16 @@ fn furnished() -> (Db, i64) {
     (db, campaign)
 }
 
+/// A campaign whose only limit is this latency.
+fn limited(ticks: u64) -> (Db, i64) {
+    let (mut db, _) = furnished();
+    let mut asked = asked();
+    asked.limits.latency = Some(crate::config::Limit::Absolute(ticks));
+    let spec = CampaignSpec { name: "limited".into(), asked, unit: Unit::Instructions, origin: None };
+    let campaign = db.create_campaign(&spec).expect("a campaign");
+    (db, campaign)
+}
+
 fn new_episode(db: &mut Db, campaign: i64, index: u32) -> i64 {
     match db.propose(campaign, &proposal(index, Some(IMAGE))).expect("accepted") {
         Proposed::New(id) => id,
@@ -280,6 +290,55 @@ fn a_campaign_that_goes_on_from_another_counts_its_labelled_picks() {
     assert_eq!(db.campaign(id).expect("there").progress.measured, 1, "the pick counts, the baseline does not");
 }
 
+/// The formula of `docs/database.md` on a store that was filled like a campaign fills it: every reward, or the one that is wrong.
+#[test]
+fn every_reward_can_be_recomputed_from_the_database_alone() {
+    let (mut db, campaign) = limited(200);
+    let rewards: [(f64, u64, f64); 4] =
+        [(0.9, 149, 0.0), (0.95, 199, 0.5), (0.85, 249, -0.5 - 1.0 - 2.5), (0.91, 399, 0.1 - 1.0 - 10.0)];
+    for (index, (accuracy, ticks, reward)) in rewards.into_iter().enumerate() {
+        let label = (index == 0).then(|| "uniform 8/8".to_owned());
+        let index = index as u32;
+        db.propose(campaign, &Proposal { accuracy: Some(accuracy), label, ..proposal(index, Some(IMAGE)) })
+            .expect("new");
+        let id = db.episode_id(EpisodeKey { campaign, index }).expect("there");
+        db.episode_event(id, &EpisodeEvent::Measure).expect("legal");
+        db.add_measurement(&measurement(Some(id), ticks)).expect("stored");
+        db.episode_event(id, &EpisodeEvent::Measured).expect("legal");
+        db.reward(id, &Reward { reward, step_rewards: None, wall: json!({}) }).expect("legal");
+    }
+    db.propose(campaign, &proposal(4, None)).expect("accepted");
+    let infeasible = db.episode_id(EpisodeKey { campaign, index: 4 }).expect("there");
+    db.reward(infeasible, &Reward { reward: -9.0, step_rewards: None, wall: json!({}) }).expect("legal");
+    let wrong = "SELECT count(*), coalesce(sum(abs(reward - recomputed) > 1e-9 OR recomputed IS NULL), 0) FROM rewards_recomputed";
+    let count = |db: &Db| db.conn.query_row(wrong, [], |r| Ok((r.get(0)?, r.get(1)?))).expect("asked");
+    assert_eq!(count(&db), (5, 0));
+    db.conn.execute("UPDATE episodes SET reward = reward + 0.01 WHERE idx = 2", []).expect("planted");
+    assert_eq!(count(&db), (5, 1), "a wrong reward is found");
+}
+
+#[test]
+fn a_search_converges_over_its_own_measurements() {
+    let (mut db, campaign) = limited(200);
+    let runs: [(Option<&str>, u64, f64); 5] =
+        [(Some("uniform 8/8"), 100, 0.9), (None, 300, 0.95), (None, 150, 0.7), (None, 160, 0.8), (None, 100, 0.75)];
+    for (index, (label, ticks, accuracy)) in runs.into_iter().enumerate() {
+        let (index, label) = (index as u32, label.map(str::to_owned));
+        db.propose(campaign, &Proposal { accuracy: Some(accuracy), label, ..proposal(index, Some(IMAGE)) })
+            .expect("new");
+        let id = db.episode_id(EpisodeKey { campaign, index }).expect("there");
+        db.episode_event(id, &EpisodeEvent::Measure).expect("legal");
+        db.add_measurement(&measurement(Some(id), ticks)).expect("stored");
+        db.episode_event(id, &EpisodeEvent::Measured).expect("legal");
+        db.reward(id, &Reward { reward: accuracy - 1.0, step_rewards: None, wall: json!({}) }).expect("legal");
+    }
+    let run = db.search_runs(&["limited".into()]).expect("read").remove(0);
+    let accuracies: Vec<_> = run.measured.iter().map(|point| point.best_accuracy).collect();
+    assert_eq!(accuracies, [None, Some(0.7), Some(0.8), Some(0.8)], "neither the baseline nor what is too slow counts");
+    assert_eq!(run.best.map(|best| best.index), Some(3));
+    assert!(matches!(db.search_runs(&["kws".into(), "nobody".into()]), Err(StoreError::NotFound(_))));
+}
+
 /// A database of the first release gets the columns, keeps its rows, and its views answer.
 #[test]
 fn an_older_database_is_brought_up_to_date() {
@@ -460,7 +519,16 @@ fn sql_that_writes_is_refused_and_sql_that_reads_is_answered() {
     let rows = read_only(&path, "SELECT name, seed, 0.5, NULL FROM campaigns").expect("answered");
     assert_eq!(rows.columns[..2], ["name", "seed"]);
     assert_eq!(rows.rows, [[Value::Text("kws".into()), Value::Integer(1), Value::Real(0.5), Value::Null]]);
-    for view in ["best", "pareto", "layer_latency", "candidates_per_hour", "candidates", "prediction_error"] {
+    for view in [
+        "best",
+        "pareto",
+        "layer_latency",
+        "candidates_per_hour",
+        "candidates",
+        "prediction_error",
+        "convergence",
+        "rewards_recomputed",
+    ] {
         read_only(&path, &format!("SELECT * FROM {view}")).expect(view);
     }
     let elsewhere = format!("ATTACH '{}' AS x", folder.path().join("other").display());

@@ -5,11 +5,13 @@
 
 mod agent;
 mod campaign;
+mod comparison;
 mod measurement;
 mod rack;
 
 pub use agent::*;
 pub use campaign::*;
+pub use comparison::*;
 pub use measurement::*;
 pub use rack::*;
 

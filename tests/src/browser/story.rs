@@ -105,6 +105,7 @@ pub fn campaign(measured: u64) -> Value {
             "data": "/data/fashion-mnist", "board_types": ["mps2-an386"], "unit": "instructions", "budget": 60, "measured": measured, "episodes": 15,
             "infeasible": 1, "failed": 1, "reused": 2,
             "limits": { "flash_bytes": LIMIT_FLASH, "ram_bytes": LIMIT_RAM, "latency_ticks": LIMIT_TICKS }, "best": best,
+            "prediction_error": { "candidates": 4, "median": 0.01, "max": 0.0113, "bias": -0.01 },
             "window": "22:00-06:30 on mon-fri, Europe/Berlin", "window_open": true, "window_changes_at": "2026-05-02T04:30:00Z",
             "created_at": "2026-05-01T20:00:00Z", "started_at": "2026-05-01T20:00:05Z", "finished_at": null, "candidates_per_hour": 412.0 })
 }
@@ -136,11 +137,17 @@ fn demo_candidates() -> Vec<Value> {
     all
 }
 
+/// The demo's agent predicts from its sixth episode on, one per cent too little.
+fn predicted(point: &Point) -> Option<u64> {
+    (point.index >= 6).then(|| point.ticks * 99 / 100)
+}
+
 /// A measured candidate of `demo`.
 pub fn candidate(point: &Point) -> Value {
     json!({ "id": 100 + point.index, "campaign": "demo", "index": point.index, "label": point.label,
             "strategy": if point.label.is_some() { "uniform" } else { "ddpg" }, "state": "done", "reason": null,
             "accuracy": point.accuracy, "ticks": point.ticks, "unit": "instructions", "latency_ms": null, "flash_bytes": point.flash, "ram_bytes": point.ram,
+            "predicted_ticks": predicted(point), "prediction_error": predicted(point).map(|p| p as f64 / point.ticks as f64 - 1.0),
             "weight_bits_mean": point.label.map_or(4.25, |label| if label.contains('8') { 8.0 } else { 4.0 }), "feasible": point.is_feasible(), "reward": 0.125, "image_sha256": "ab12cd34", "board": "v1", "reused": point.index == 9,
             "created_at": "2026-05-01T20:01:00Z", "finished_at": "2026-05-01T20:01:09Z" })
 }
