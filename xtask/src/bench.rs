@@ -70,7 +70,18 @@ fn networks(options: &Options) -> Result<()> {
     firmware::build_all()?;
     timed("programs", "building with optimization", build)?;
     let arguments = ["--campaign", "--cpu", &options.cpu];
-    shell::run(&mut shell::command(repo::root().join("target/release/bitrack-bench"), arguments))
+    shell::run(&mut shell::command(repo::root().join("target/release/bitrack-bench"), arguments))?;
+    host()
+}
+
+/// The same kernels on this host, beside LiteRT.
+fn host() -> Result<()> {
+    let mut cargo =
+        shell::cargo(["build", "--release", "--locked", "--package", "bitrack-model", "--example", "host_speed"]);
+    timed("programs", "building the host's bench", || shell::run(&mut cargo))?;
+    let data = repo::root().join("../shared/data");
+    let python = repo::root().join(".bitrack/venv/bin/python");
+    shell::run(&mut shell::command(repo::root().join("target/release/examples/host_speed"), [data, python]))
 }
 
 fn build() -> Result<()> {
