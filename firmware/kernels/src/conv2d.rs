@@ -80,46 +80,15 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let windows = Windows::new(&shape, in_bits, in_zero, args.input);
     let pixel_bytes = activations::pixel_bytes(usize::from(shape.out_c), out_bits);
     let words = &mut as_words(args.scratch)[..k4(&shape)];
-    let mut pixels = Pixels::new(&shape);
-    while let Some((first, at)) = pixels.next() {
+    let mut pixels = windows.walk();
+    let mut at = 0;
+    while let Some(first) = pixels.next() {
         // The last of an odd number of pixels is computed twice and stored twice in the same place.
-        let (second, beside) = pixels.next().unwrap_or((first, at));
-        let sums = windows.pair([at, beside], words);
-        panel.run(&Columns { words, sums }, args.output, [first * pixel_bytes, second * pixel_bytes]);
+        let (second, beside) = pixels.next().map_or((first, at), |second| (second, at + pixel_bytes));
+        let sums = windows.pair([first, second], words);
+        panel.run(&Columns { words, sums }, args.output, [at, beside]);
+        at = beside + pixel_bytes;
     }
     requant.clamp_tensor(args.output, usize::from(shape.out_c), out_bits);
     Ok(())
-}
-
-/// Output pixels in order, as index and `(row, column)`.
-struct Pixels {
-    index: usize,
-    at: (usize, usize),
-    width: usize,
-    count: usize,
-}
-
-impl Pixels {
-    fn new(shape: &ConvShape) -> Self {
-        let width = usize::from(shape.out_w);
-        Pixels { index: 0, at: (0, 0), width, count: width * usize::from(shape.out_h) }
-    }
-}
-
-impl Iterator for Pixels {
-    type Item = (usize, (usize, usize));
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<Self::Item> {
-        let current = (self.index, self.at);
-        if self.index == self.count {
-            return None;
-        }
-        self.index += 1;
-        self.at.1 += 1;
-        if self.at.1 == self.width {
-            self.at = (self.at.0 + 1, 0);
-        }
-        Some(current)
-    }
 }

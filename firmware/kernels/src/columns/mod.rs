@@ -6,10 +6,12 @@
 
 #[cfg(target_arch = "arm")]
 mod cortex_m;
+mod walk;
 mod writer;
 
 use crate::{Bits, ConvShape, activations};
 
+pub(crate) use walk::{Place, Walk};
 pub(crate) use writer::Writer;
 
 /// Which values of a row share a word; a row is extended by zeros to whole groups.
@@ -94,38 +96,31 @@ impl<'a> Windows<'a> {
         }
     }
 
-    /// Expands the windows at two output pixels, given as `(row, column)`; returns the sums of their values.
+    /// The output pixels, in order.
+    pub fn walk(&self) -> Walk<'a> {
+        Walk::new(self.shape, self.pixel_bytes)
+    }
+
+    /// Expands the windows at two output pixels, of which the second is not before the first; returns the sums of their values.
     #[inline(always)]
-    pub fn pair(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
+    pub fn pair(&self, pixels: [Place; 2], words: &mut [u32]) -> [i32; 2] {
         #[cfg(target_arch = "arm")]
-        if let (true, [Some(first), Some(second)]) = (self.plain_rows, pixels.map(|at| self.inside(at)))
+        if let (true, [Some(first), Some(second)]) = (self.plain_rows, pixels.map(|place| place.inside))
             && let Some(sums) = self.expander.pair(self.input, [first, second], words)
         {
             return sums;
         }
-        self.one_by_one(pixels, words)
+        self.gather_two(pixels, words)
     }
 
-    fn one_by_one(&self, pixels: [(usize, usize); 2], words: &mut [u32]) -> [i32; 2] {
+    fn gather_two(&self, pixels: [Place; 2], words: &mut [u32]) -> [i32; 2] {
         let mut sums = [0; 2];
-        for (lane, at) in pixels.into_iter().enumerate() {
+        for (lane, place) in pixels.into_iter().enumerate() {
             let mut writer = Writer::<2>::new(words, lane, self.order);
-            self.gather(at, &mut writer);
+            self.gather((place.row, place.column), &mut writer);
             sums[lane] = writer.sum();
         }
         sums
-    }
-
-    /// Byte offset of a window that lies on the input entirely.
-    #[cfg(target_arch = "arm")]
-    #[inline(always)]
-    fn inside(&self, (row, column): (usize, usize)) -> Option<usize> {
-        let shape = self.shape;
-        let y = (row * usize::from(shape.stride_h)).checked_sub(shape.pad_top.into())?;
-        let x = (column * usize::from(shape.stride_w)).checked_sub(shape.pad_left.into())?;
-        let (in_h, in_w) = (usize::from(shape.in_h), usize::from(shape.in_w));
-        let fits = y + usize::from(shape.k_h) <= in_h && x + usize::from(shape.k_w) <= in_w;
-        fits.then(|| (y * in_w + x) * self.pixel_bytes)
     }
 
     /// Expands one window, with padding where it leaves the input.
