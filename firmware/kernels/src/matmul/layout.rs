@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! 8 bits, 4 words for 2 steps   half    b:8 a:8 | d:8 c:8, words [b|a] [d|c] of step 0, then of step 1
-//! 4 bits, 2 words for 2 steps   word    b1 c1 d0 a1  b0 c0 d1 a0                        4 bits each, highest first
-//! 2 bits, 1 word for 2 steps    word    b1 . d0 .  . c1 . a1    b0 . d1 .  . c0 . a0    2 bits each; step 1 in between, 4 bits up
+//! 4 bits, 2 words for 2 steps   b1 c1 d0 a1 b0 c0 d1 a0, 4 bits each, highest first; 0 and 1 are the step's values
+//! 2 bits, 1 word for 2 steps    b1 C1 D0 A1 B0 c1 d0 a1 b0 C0 D1 A0 B1 c0 d1 a0, 2 bits each; capitals belong to step 1
 //! ```
 //!
 //! A product is never shifted and seldom unpacked: several channels' weights are multiplied in one go, at their positions, and
