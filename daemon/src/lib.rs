@@ -10,6 +10,7 @@ pub mod compare;
 pub mod config;
 pub mod daemon;
 pub mod images;
+pub mod logs;
 pub mod measuring;
 pub mod process;
 pub mod rack;

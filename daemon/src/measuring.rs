@@ -22,6 +22,8 @@ const ATTEMPTS: usize = 4;
 const VOTES: usize = 2;
 /// How long a temporary refusal of the store is waited for between two tries.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
+/// How often it is said meanwhile.
+const STORE_WARNING: Duration = Duration::from_secs(60);
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -240,15 +242,24 @@ impl Measuring {
         &self,
         f: impl Fn(&mut Db) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        let f = Arc::new(f);
+        let (f, started) = (Arc::new(f), Instant::now());
+        let mut warned: Option<Instant> = None;
         loop {
             let once = f.clone();
             match self.store.write(move |db| once(db)).await {
                 Err(e) if e.is_temporary() => {
-                    warn!("{e}; trying again");
+                    if warned.is_none_or(|at| at.elapsed() >= STORE_WARNING) {
+                        warn!("{e}; what was measured is kept, and written as soon as that is possible");
+                        warned = Some(Instant::now());
+                    }
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
-                result => return result,
+                result => {
+                    if warned.is_some() {
+                        info!("the store can be written again, after {:.1} s", started.elapsed().as_secs_f64());
+                    }
+                    return result;
+                }
             }
         }
     }

@@ -80,8 +80,19 @@ impl Lab {
 
     /// Starts the daemon and waits until it answers.
     pub fn start_daemon(&mut self) {
-        let mut daemon =
-            self.hil(&["daemon"]).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("hil starts");
+        self.start_daemon_with(&[]);
+    }
+
+    /// The same with more in its environment.
+    pub fn start_daemon_with(&mut self, environment: &[(&str, String)]) {
+        let environment = environment.iter().map(|(name, value)| (name, value));
+        let mut daemon = self
+            .hil(&["daemon"])
+            .envs(environment)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("hil starts");
         let output = daemon.stdout.take().expect("stdout is piped");
         self.daemon = Some(daemon);
         // Its standard output is read to the end, so that the daemon never blocks on it.

@@ -9,7 +9,7 @@ use super::State;
 use super::error::{ApiError, Body, Part};
 use crate::measuring::Order;
 use crate::rack::{Counts, sha256};
-use crate::store::ImageRow;
+use crate::store::{ImageRow, StoreError};
 use crate::types::{Board, MeasureRequest, Measurement, Rack};
 
 /// `GET /api/rack`
@@ -52,9 +52,17 @@ pub async fn put_image(state: State, Part(name): Part<String>, bytes: Bytes) -> 
     };
     let images = state.images.clone();
     let written = tokio::task::spawn_blocking(move || images.put(&name, &bytes)).await;
-    written.map_err(ApiError::rig)?.map_err(|e| ApiError::rig(format!("the image cache cannot be written: {e}")))?;
+    written.map_err(ApiError::rig)?.map_err(not_written)?;
     let new = state.store.write(move |db| db.put_image(&row)).await?;
     Ok(if new { StatusCode::CREATED } else { StatusCode::OK })
+}
+
+/// A full disk is worth trying again, like a full store.
+fn not_written(error: std::io::Error) -> ApiError {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full.into(),
+        _ => ApiError::rig(format!("the image cache cannot be written: {error}")),
+    }
 }
 
 /// `POST /api/measure`

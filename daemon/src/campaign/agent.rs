@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::AgentPlan;
-use crate::process;
+use crate::{logs, process};
 
 /// How long an agent may take to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ impl Agent {
         let missing = "no `hil-agent` program beside hil or on PATH; build it: cargo build -p bitrack-search";
         let program = plan.program.clone().or_else(|| process::find_program("hil-agent")).ok_or(missing)?;
         let failed = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
-        let output = open_log(&log).map_err(|e| failed(&log, e))?;
+        let output = logs::open(&log, logs::LIMIT).map_err(|e| e.to_string())?;
         let errors = output.try_clone().map_err(|e| failed(&log, e))?;
         let mut command = Command::new(&program);
         command.args(["run", "--daemon", &plan.url, "--campaign", &campaign.to_string()]);
@@ -93,13 +93,6 @@ impl Drop for Agent {
         let _ = child.kill();
         let _ = child.wait();
     }
-}
-
-fn open_log(path: &Path) -> std::io::Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    File::options().create(true).append(true).open(path)
 }
 
 /// The last line it wrote: usually the reason.

@@ -27,6 +27,9 @@ use hours::{nap, window};
 /// Starts of an agent in a row, none of which brought an episode further, after which the campaign fails.
 const FRUITLESS_STARTS: u32 = 5;
 
+/// Between two looks at a store that cannot be written.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
 /// What is known of a campaign beyond its rows.
 #[derive(Debug, Clone, Default)]
 pub struct Runtime {
@@ -255,6 +258,9 @@ impl Campaigns {
             self.set_runtime(id, true, None).await;
             let ended = self.run_agent(&campaign, &window, &wake, &mut shutdown).await;
             let Ended::Died(why) = ended else { continue };
+            if self.waited_for_store(id, &mut shutdown).await {
+                continue;
+            }
             fruitless = if self.settled(id).await > before { 1 } else { fruitless + 1 };
             self.after_death(id, fruitless, why, &wake, &mut shutdown).await;
         }
@@ -297,6 +303,27 @@ impl Campaigns {
         }
     }
 
+    /// Who cannot write can neither get on nor be blamed: waits, and says so, until the store takes writes again. Whether there was
+    /// anything to wait for.
+    async fn waited_for_store(&self, id: i64, shutdown: &mut watch::Receiver<bool>) -> bool {
+        let mut waited = false;
+        while let Err(e) = self.store.write(|db| db.try_writing()).await {
+            if !e.is_temporary() || *shutdown.borrow() {
+                break;
+            }
+            if !waited {
+                warn!("{e}; the campaign goes on when it can be written again");
+                self.set_runtime(id, false, Some(format!("{e}; goes on when it can be written again"))).await;
+            }
+            waited = true;
+            tokio::select! {
+                () = tokio::time::sleep(STORE_PAUSE) => {}
+                _ = shutdown.wait_for(|down| *down) => {}
+            }
+        }
+        waited
+    }
+
     /// Waits before the next start, longer each time; after too many fruitless ones the campaign fails.
     async fn after_death(
         &self,
@@ -308,11 +335,11 @@ impl Campaigns {
     ) {
         warn!(fruitless, "agent died: {why}");
         if fruitless >= FRUITLESS_STARTS {
-            let failed = self.store.write(move |db| db.campaign_event(id, &CampaignEvent::Fail(why))).await;
-            if let Err(e) = failed {
-                tracing::error!("the campaign's failure could not be recorded: {e}");
+            let reason = why.clone();
+            match self.store.write(move |db| db.campaign_event(id, &CampaignEvent::Fail(reason))).await {
+                Ok(()) => return self.set_runtime(id, false, None).await,
+                Err(e) => tracing::error!("the campaign's failure could not be recorded: {e}"),
             }
-            return self.set_runtime(id, false, None).await;
         }
         let pause = self.agents.first_pause * 2u32.pow(fruitless.saturating_sub(1).min(5));
         self.set_runtime(id, false, Some(format!("agent died, starting again in {} s: {why}", pause.as_secs()))).await;

@@ -9,6 +9,8 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::logs::{self, Rotating};
+
 /// Without `RUST_LOG`: what we do, and what the libraries complain about.
 const DEFAULT: &str = "warn,hil=info";
 
@@ -17,11 +19,7 @@ const DEFAULT: &str = "warn,hil=info";
 /// # Errors
 /// The log file cannot be opened.
 pub fn begin(path: &Path) -> io::Result<WorkerGuard> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let named = |e: io::Error| io::Error::new(e.kind(), format!("the log {}: {e}", path.display()));
-    let file = std::fs::File::options().create(true).append(true).open(path).map_err(named)?;
+    let file = Rotating::open(path, logs::LIMIT)?;
     let (file, guard): (NonBlocking, _) = tracing_appender::non_blocking(file);
     let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let whole = fmt::layer().json().with_current_span(true).with_span_list(true).with_writer(file);

@@ -95,6 +95,15 @@ impl Db {
         Ok(Self { conn })
     }
 
+    /// Writes what changes nothing.
+    ///
+    /// # Errors
+    /// Why nothing can be written just now.
+    pub fn try_writing(&mut self) -> Result<(), StoreError> {
+        let version: u32 = self.conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok(self.conn.pragma_update(None, "user_version", version)?)
+    }
+
     /// A transaction that takes the write lock at once, so that what it reads stays true until it writes.
     fn immediate(&mut self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?)
