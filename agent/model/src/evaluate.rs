@@ -88,6 +88,11 @@ impl HostImage {
         self.input.quant
     }
 
+    /// Scale and zero point of the output.
+    pub fn output_quant(&self) -> TensorQuant {
+        self.output.quant
+    }
+
     /// A sample's packed codes, as they go to a board.
     ///
     /// # Errors

@@ -45,14 +45,27 @@ impl Buffer {
 /// Plans a graph's arena. `bits` has one entry per tensor, `scratch` the scratch bytes of each layer.
 pub fn plan(graph: &Graph, bits: &[Bits], scratch: &[usize]) -> MemoryPlan {
     let homes = homes(graph, bits);
-    let mut buffers = tensor_buffers(graph, bits, &homes);
-    buffers.extend(scratch.iter().enumerate().map(|(i, &len)| Buffer { len, first: i + 1, last: i + 1 }));
-    buffers.iter_mut().for_each(|b| b.len = b.len.next_multiple_of(ALIGN));
-    let lower_bound = lower_bound(&buffers);
+    let buffers = buffers(graph, bits, scratch, &homes);
+    let lower_bound = alive(&buffers).into_iter().max().unwrap_or(0);
     let (offsets, arena_len) = place(&buffers, lower_bound);
     let n = graph.tensors.len();
     let tensors = homes.iter().map(|&home| offsets[home]).collect();
     MemoryPlan { tensors, scratch: offsets[n..].to_vec(), arena_len, lower_bound }
+}
+
+/// Bytes alive while each layer runs: its tensors, what waits for a later layer, and its scratch. No plan's arena is
+/// smaller than the largest.
+pub fn alive_by_layer(graph: &Graph, bits: &[Bits], scratch: &[usize]) -> Vec<usize> {
+    let steps = alive(&buffers(graph, bits, scratch, &homes(graph, bits)));
+    steps[1..=graph.layers.len()].to_vec()
+}
+
+/// All tensors, then every layer's scratch, with lengths rounded up to where the next may start.
+fn buffers(graph: &Graph, bits: &[Bits], scratch: &[usize], homes: &[usize]) -> Vec<Buffer> {
+    let mut buffers = tensor_buffers(graph, bits, homes);
+    buffers.extend(scratch.iter().enumerate().map(|(i, &len)| Buffer { len, first: i + 1, last: i + 1 }));
+    buffers.iter_mut().for_each(|b| b.len = b.len.next_multiple_of(ALIGN));
+    buffers
 }
 
 /// Packed bytes of a tensor.
@@ -94,10 +107,16 @@ fn lifetime(graph: &Graph, id: TensorId, bits: Bits) -> Buffer {
     Buffer { len: tensor_bytes(graph, id, bits), first, last }
 }
 
-fn lower_bound(buffers: &[Buffer]) -> usize {
+/// Bytes alive at each step, from 0 on.
+fn alive(buffers: &[Buffer]) -> Vec<usize> {
     let steps = buffers.iter().map(|b| b.last).max().unwrap_or(0);
-    let alive = |step: usize| buffers.iter().filter(|b| (b.first..=b.last).contains(&step)).map(|b| b.len).sum();
-    (0..=steps).map(alive).max().unwrap_or(0)
+    let at = |step: usize| buffers.iter().filter(|b| (b.first..=b.last).contains(&step)).map(|b| b.len).sum();
+    (0..=steps).map(at).collect()
+}
+
+#[cfg(test)]
+fn lower_bound(buffers: &[Buffer]) -> usize {
+    alive(buffers).into_iter().max().unwrap_or(0)
 }
 
 /// Offsets and peak: greedy from the largest buffer down, then with buffers that stick out moved to the front of the order.

@@ -13,6 +13,7 @@ pub mod check;
 pub mod data;
 pub mod env;
 pub mod ilp;
+mod linear;
 pub mod rules;
 pub mod strategy;
 pub mod torch;

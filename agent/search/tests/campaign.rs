@@ -113,10 +113,17 @@ fn outcome(campaign: &Campaign) -> Vec<(Value, Value, Value)> {
 #[test]
 fn an_agent_that_dies_again_and_again_finds_the_same() {
     let folder = tempfile::tempdir().expect("a folder");
-    let undisturbed = FakeDaemon::new(campaign(&folder, "ddpg"));
-    run_to_end(&undisturbed);
-    for lifetime in [9, 16] {
-        let daemon = FakeDaemon::new(campaign(&folder, "ddpg"));
+    for (lifetime, strategy, warm_start) in
+        [(9, "ddpg", None), (16, "ddpg", None), (11, "ddpg", Some("ilp")), (12, "evolution", None)]
+    {
+        let campaign = || {
+            let mut campaign = campaign(&folder, strategy);
+            campaign.start["options"]["warm-start"] = warm_start.into();
+            campaign
+        };
+        let undisturbed = FakeDaemon::new(campaign());
+        run_to_end(&undisturbed);
+        let daemon = FakeDaemon::new(campaign());
         let mut deaths = 0;
         while daemon.lock().finished.is_none() {
             daemon.lock().requests_left = Some(lifetime + deaths);
@@ -130,6 +137,42 @@ fn an_agent_that_dies_again_and_again_finds_the_same() {
         assert!(deaths > 2, "lifetime {lifetime} never ended a life");
         assert_eq!(outcome(&daemon.lock()), outcome(&undisturbed.lock()), "lifetime {lifetime}");
     }
+}
+
+#[test]
+fn predictions_are_stored_and_right_where_every_layer_was_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let profiled = FakeDaemon::new(campaign(&folder, "profile"));
+    profiled.lock().start["budget"] = 60.into();
+    profiled.lock().start["limits_asked"] = json!({"flash": null, "ram": null, "latency": null});
+    run_to_end(&profiled);
+    let episodes = profiled.lock().episodes.clone();
+    assert!(episodes.values().all(|episode| episode["candidate"]["accuracy"].is_null()));
+    let reason = profiled.lock().finished.clone().expect("finished");
+    assert!(reason.contains("`profile` has nothing new to propose"), "{reason}");
+    // Random candidates on the same rack, which now knows every layer at all bits.
+    let daemon = FakeDaemon::new(campaign(&folder, "random"));
+    daemon.lock().costs = profiled.lock().layer_costs();
+    run_to_end(&daemon);
+    for (index, episode) in daemon.lock().episodes.range(BASELINES..) {
+        assert_eq!(episode["predicted_ticks"], episode["candidate"]["ticks"], "episode {index}");
+    }
+}
+
+#[test]
+fn a_campaign_may_begin_with_an_earlier_ones_best() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = FakeDaemon::new(campaign(&folder, "random"));
+    run_to_end(&first);
+    let mut second = campaign(&folder, "evolution");
+    second.start["options"]["warm-start"] = "first".into();
+    second.other = Some(first.lock().agent_start());
+    let daemon = FakeDaemon::new(second);
+    run_to_end(&daemon);
+    let reward = |episode: &Value| episode["candidate"]["reward"].as_f64().unwrap_or(f64::NEG_INFINITY);
+    let best = first.lock().episodes.range(BASELINES..).map(|(_, e)| reward(e)).fold(f64::NEG_INFINITY, f64::max);
+    let proposed = daemon.lock().episodes[&BASELINES].clone();
+    assert_eq!(reward(&proposed), best);
 }
 
 #[test]

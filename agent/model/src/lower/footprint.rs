@@ -6,7 +6,7 @@ use super::geometry::{WeightKernel, scratch_len};
 use crate::bits::Bits;
 use crate::error::Result;
 use crate::graph::{Graph, Layer, Op, TensorId};
-use crate::plan::plan;
+use crate::plan::{alive_by_layer, plan};
 use crate::policy::Policy;
 
 /// What a policy's image will take, in bytes.
@@ -28,6 +28,16 @@ pub fn footprint(graph: &Graph, policy: &Policy, section_align_log2: u8) -> Resu
     let sections = graph.layers.iter().zip(&weights).map(|(layer, &bits)| section(graph, layer, &tensors, bits));
     let sections: Vec<_> = sections.collect();
     Ok(Footprint { ram, flash: ImageSpec::model_len(graph.tensors.len(), section_align_log2, &sections) })
+}
+
+/// Bytes of RAM in use while each layer runs, in the layers' order. It depends on the bits of the tensors alive then and of
+/// the layer's weights only, and [`Footprint::ram`] is no less than the largest.
+///
+/// # Errors
+/// [`crate::Error::Policy`] when the policy is for another model.
+pub fn ram_by_layer(graph: &Graph, policy: &Policy) -> Result<Vec<usize>> {
+    let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
+    Ok(alive_by_layer(graph, &tensors, &scratch_lens(graph, &tensors, &weights)))
 }
 
 pub(super) fn scratch_lens(graph: &Graph, tensors: &[Bits], weights: &[Option<Bits>]) -> Vec<usize> {

@@ -92,6 +92,17 @@ pub enum EpisodeState {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Measurement {
     pub ticks: Option<Ticks>,
+    #[serde(default)]
+    pub board_type: String,
+    /// In the image's order.
+    #[serde(default)]
+    pub layers: Vec<LayerTicks>,
+}
+
+/// What one op took.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LayerTicks {
+    pub ticks: u64,
 }
 
 /// Counted runs.

@@ -1,7 +1,7 @@
 //! The daemon's API over HTTP; the only place that knows HTTP.
 
 use super::AgentError;
-use super::api::{AgentStart, Episode, ErrorBody, Proposal, Rack, Reward};
+use super::api::{AgentStart, Episode, ErrorBody, LayerCost, Proposal, Rack, Reward};
 use crate::env::Limits;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,6 +51,15 @@ impl Client {
 
     pub(super) fn rack(&self) -> Result<Rack, AgentError> {
         self.json("GET", "/api/rack", Content::None)
+    }
+
+    /// Another campaign as its own agent would see it.
+    pub(super) fn other(&self, campaign: &str) -> Result<AgentStart, AgentError> {
+        self.json("GET", &format!("/api/campaigns/{campaign}/agent"), Content::None)
+    }
+
+    pub(super) fn layer_costs(&self) -> Result<Vec<LayerCost>, AgentError> {
+        self.json("GET", &self.path("layer-costs"), Content::None)
     }
 
     pub(super) fn put_limits(&self, limits: &Limits) -> Result<(), AgentError> {

@@ -10,6 +10,7 @@ use crate::strategy::Proposal;
 use bitrack_model::Bits;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A campaign with everything needed to run its episodes.
 #[derive(Debug)]
@@ -17,7 +18,9 @@ pub struct Session {
     pub client: Client,
     pub start: AgentStart,
     pub options: Options,
-    pub builder: Builder,
+    pub builder: Arc<Builder>,
+    /// Whether candidates are judged on this host; a profile only wants their ticks.
+    pub judged: bool,
     pub space: Space,
     /// The episodes that were there when this agent started.
     history: HashMap<u32, Episode>,
@@ -33,6 +36,8 @@ pub struct Request<'a> {
     /// The strategy's decisions; a baseline has none.
     pub proposal: Option<&'a Proposal>,
     pub propose_ms: f64,
+    /// What it should take.
+    pub predicted_ticks: Option<u64>,
 }
 
 /// How an episode ended.
@@ -51,7 +56,8 @@ impl Session {
     pub fn new(client: Client, mut start: AgentStart, options: Options, builder: Builder) -> Self {
         let episodes = std::mem::take(&mut start.episodes);
         let history = episodes.into_iter().map(|episode| (episode.candidate.index, episode)).collect();
-        Self { space: builder.space(), client, start, options, builder, history }
+        let judged = start.strategy != "profile";
+        Self { space: builder.space(), client, start, options, builder: Arc::new(builder), judged, history }
     }
 
     /// An episode that was there when this agent started.
@@ -90,7 +96,8 @@ impl Session {
         }
         let policy = self.space.policy(request.bits);
         let candidate = self.builder.build(&policy)?;
-        let accuracy = self.builder.validate(&candidate.image, self.options.validation_samples)?;
+        let samples = self.options.validation_samples;
+        let accuracy = self.judged.then(|| self.builder.validate(&candidate.image, samples)).transpose()?;
         let too_large = self.too_large(&candidate);
         if too_large.is_none() {
             self.client.put_image(&candidate.sha256, &candidate.image)?;
@@ -126,7 +133,7 @@ impl Session {
         request: &Request,
         client_key: String,
         candidate: &Candidate,
-        accuracy: Accuracy,
+        accuracy: Option<Accuracy>,
         infeasible: Option<String>,
     ) -> Result<super::api::Proposal, AgentError> {
         let layer = |op: crate::candidate::OpBits| PolicyLayer {
@@ -139,8 +146,11 @@ impl Session {
             geometry: Some(op.geometry),
         };
         let ops = self.builder.ops(&self.space.policy(request.bits))?;
-        let wall =
-            ProposalWall { propose_ms: request.propose_ms, accuracy_ms: accuracy.ms, image_ms: candidate.image_ms };
+        let wall = ProposalWall {
+            propose_ms: request.propose_ms,
+            accuracy_ms: accuracy.map_or(0.0, |accuracy| accuracy.ms),
+            image_ms: candidate.image_ms,
+        };
         Ok(super::api::Proposal {
             index: request.index,
             client_key,
@@ -148,12 +158,12 @@ impl Session {
             strategy: request.strategy.into(),
             policy: Policy { layers: ops.into_iter().map(layer).collect() },
             steps: steps(&self.space, request),
-            accuracy: Some(accuracy.top1),
-            accuracy_split: Some("validation"),
-            accuracy_samples: Some(accuracy.samples),
+            accuracy: accuracy.map(|accuracy| accuracy.top1),
+            accuracy_split: accuracy.map(|_| "validation"),
+            accuracy_samples: accuracy.map(|accuracy| accuracy.samples),
             flash_bytes: candidate.flash_bytes,
             ram_bytes: candidate.ram_bytes,
-            predicted_ticks: None,
+            predicted_ticks: request.predicted_ticks,
             image_sha256: infeasible.is_none().then(|| candidate.sha256.clone()),
             infeasible,
             wall,

@@ -3,8 +3,9 @@
 use super::AgentError;
 use super::api::AgentStart;
 use crate::candidate::Preparation;
-use crate::strategy::ddpg::DdpgConfig;
-use serde::Deserialize;
+use crate::strategy::Settings;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The agent's options, validated.
@@ -18,8 +19,14 @@ pub struct Options {
     pub checkpoint_every: usize,
     /// How the model is prepared.
     pub preparation: Preparation,
-    /// DDPG's hyper-parameters.
-    pub ddpg: DdpgConfig,
+    /// The strategies' hyper-parameters.
+    pub settings: Settings,
+    /// What makes the first proposals: a strategy, or the best candidates of an earlier campaign.
+    pub warm_start: Option<String>,
+    /// How many of them; by default half of the budget for a strategy.
+    pub warm_proposals: Option<usize>,
+    /// Training samples that the host judges sensitivities on.
+    pub sensitivity_samples: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -30,12 +37,25 @@ struct Raw {
     checkpoint_every: usize,
     preparation: Preparation,
     ddpg: Map<String, Value>,
+    reinforce: Map<String, Value>,
+    warm_start: Option<String>,
+    warm_proposals: Option<usize>,
+    sensitivity_samples: usize,
 }
 
 impl Default for Raw {
     fn default() -> Self {
-        let preparation = Preparation::default();
-        Self { validation_samples: 1000, in_flight: None, checkpoint_every: 5, preparation, ddpg: Map::new() }
+        Self {
+            validation_samples: 1000,
+            in_flight: None,
+            checkpoint_every: 5,
+            preparation: Preparation::default(),
+            ddpg: Map::new(),
+            reinforce: Map::new(),
+            warm_start: None,
+            warm_proposals: None,
+            sensitivity_samples: 256,
+        }
     }
 }
 
@@ -51,11 +71,22 @@ impl Options {
             other => other.clone(),
         };
         let raw: Raw = serde_json::from_value(given).map_err(|error| wrong(error.to_string()))?;
-        if raw.validation_samples == 0 || raw.checkpoint_every == 0 || raw.in_flight == Some(0) {
-            return Err(wrong("validation-samples, in-flight and checkpoint-every must be at least 1".into()));
+        let counts =
+            [raw.validation_samples, raw.checkpoint_every, raw.sensitivity_samples, raw.in_flight.unwrap_or(1)];
+        if counts.contains(&0) {
+            let keys = "validation-samples, sensitivity-samples, in-flight and checkpoint-every";
+            return Err(wrong(format!("{keys} must be at least 1")));
         }
+        let usual = Settings::for_budget(start.budget as usize);
+        let settings = Settings {
+            ddpg: over(&usual.ddpg, raw.ddpg).map_err(|error| wrong(format!("ddpg: {error}")))?,
+            reinforce: over(&usual.reinforce, raw.reinforce).map_err(|error| wrong(format!("reinforce: {error}")))?,
+        };
         Ok(Self {
-            ddpg: ddpg(raw.ddpg, start.budget as usize).map_err(|error| wrong(format!("ddpg: {error}")))?,
+            settings,
+            warm_start: raw.warm_start,
+            warm_proposals: raw.warm_proposals,
+            sensitivity_samples: raw.sensitivity_samples,
             validation_samples: raw.validation_samples,
             in_flight: raw.in_flight,
             checkpoint_every: raw.checkpoint_every,
@@ -65,8 +96,8 @@ impl Options {
 }
 
 /// Given values over those that suit the budget.
-fn ddpg(given: Map<String, Value>, budget: usize) -> Result<DdpgConfig, serde_json::Error> {
-    let mut values = serde_json::to_value(DdpgConfig::for_budget(budget))?;
+fn over<T: Serialize + DeserializeOwned>(usual: &T, given: Map<String, Value>) -> Result<T, serde_json::Error> {
+    let mut values = serde_json::to_value(usual)?;
     if let Value::Object(values) = &mut values {
         values.extend(given.into_iter().map(|(key, value)| (key.replace('-', "_"), value)));
     }
@@ -76,6 +107,7 @@ fn ddpg(given: Map<String, Value>, budget: usize) -> Result<DdpgConfig, serde_js
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strategy::ddpg::DdpgConfig;
     use serde_json::json;
 
     fn options(options: Value) -> Result<Options, AgentError> {
@@ -91,14 +123,14 @@ mod tests {
     fn everything_has_a_default() {
         let options = options(Value::Null).expect("valid");
         assert_eq!((options.validation_samples, options.in_flight), (1000, None));
-        assert_eq!(options.ddpg, DdpgConfig::for_budget(60));
+        assert_eq!(options.settings.ddpg, DdpgConfig::for_budget(60));
     }
 
     #[test]
     fn given_values_win_and_the_rest_suits_the_budget() {
         let options = options(json!({"validation-samples": 7, "ddpg": {"warm-up": 3}})).expect("valid");
         assert_eq!(options.validation_samples, 7);
-        assert_eq!(options.ddpg, DdpgConfig { warm_up: 3, ..DdpgConfig::for_budget(60) });
+        assert_eq!(options.settings.ddpg, DdpgConfig { warm_up: 3, ..DdpgConfig::for_budget(60) });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Proposals that wait for their outcome, and how they survive a restart.
 
 use super::AgentError;
-use crate::env::{Environment, bits_of_action};
+use crate::env::{Environment, SavedCost, bits_of_action};
 use crate::strategy::{Blob, Proposal, Strategy, StrategyError};
 use bitrack_model::Bits;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ struct Saved {
     repeats: usize,
     exhausted: bool,
     pending: Vec<SavedPending>,
+    /// What latency predictions are made from.
+    latency: Vec<SavedCost>,
     /// The strategy's own header.
     strategy: String,
 }
@@ -82,6 +84,7 @@ impl Progress {
             repeats: self.repeats,
             exhausted: self.exhausted,
             pending: self.pending.iter().map(pending).collect(),
+            latency: env.latency.save(),
             strategy: blob.header,
         };
         let mut all = Blob::new(strategy.name(), &saved, &[]);
@@ -93,7 +96,7 @@ impl Progress {
     ///
     /// # Errors
     /// [`StrategyError::Checkpoint`] when it is damaged, another strategy's or another model's.
-    pub fn load(bytes: &[u8], env: &Environment, strategy: &mut dyn Strategy) -> Result<Self, AgentError> {
+    pub fn load(bytes: &[u8], env: &mut Environment, strategy: &mut dyn Strategy) -> Result<Self, AgentError> {
         let all = Blob::from_bytes(bytes)?;
         let saved: Saved = all.header(strategy.name())?;
         if saved.model != tensors(env) {
@@ -101,6 +104,8 @@ impl Progress {
             return Err(StrategyError::Checkpoint { reason }.into());
         }
         strategy.load(&Blob { strategy: all.strategy, header: saved.strategy, floats: all.floats })?;
+        env.latency.restore(saved.latency);
+        let env = &*env;
         let pending = |p: SavedPending| Pending {
             index: p.index,
             proposal: proposal(env, p.actions.into_iter().map(f64::from_bits).collect()),
@@ -134,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_search_continues_with_the_same_pending_proposals() {
-        let env = toy::environment(None, None);
+        let mut env = toy::environment(None, None);
         let mut strategy = Random::new(1);
         let mut progress = Progress::new(4);
         for index in [Some(4), None, Some(5)] {
@@ -143,7 +148,7 @@ mod tests {
         }
         let bytes = progress.save(&env, &strategy).expect("saves");
         let mut other = Random::new(2);
-        let restored = Progress::load(&bytes, &env, &mut other).expect("loads");
+        let restored = Progress::load(&bytes, &mut env, &mut other).expect("loads");
         assert_eq!(restored.pending, progress.pending);
         assert_eq!(restored.in_flight(), 2);
         assert_eq!(other.propose(&env).expect("proposes"), strategy.propose(&env).expect("proposes"));
@@ -151,9 +156,9 @@ mod tests {
 
     #[test]
     fn a_checkpoint_of_another_strategy_is_refused() {
-        let env = toy::environment(None, None);
+        let mut env = toy::environment(None, None);
         let bytes = Progress::new(0).save(&env, &Random::new(1)).expect("saves");
-        let error = Progress::load(&bytes, &env, &mut crate::strategy::Uniform::default()).expect_err("another");
+        let error = Progress::load(&bytes, &mut env, &mut crate::strategy::Uniform::default()).expect_err("another");
         assert_eq!(error.to_string(), "the checkpoint cannot be used: strategy `random` wrote it, this is `uniform`");
     }
 }

@@ -5,10 +5,10 @@ use super::client::Client;
 use super::episodes::{Request, Session, Settled};
 use super::limits::resolve;
 use super::options::Options;
-use super::search::{Search, best};
-use crate::candidate::Source;
-use crate::env::{Environment, Limits, Measured};
-use crate::strategy::{build, rule_based_bits};
+use super::search::{Search, best, learn_latency};
+use crate::candidate::{HostJudge, Source};
+use crate::env::{CostKey, Environment, LayerBits, Limits, Measured, reward};
+use crate::strategy::{Elite, Known, NAMES, Strategy, Warm, build, rule_based_bits};
 use bitrack_model::Bits;
 use std::path::Path;
 
@@ -17,6 +17,8 @@ const UNIFORM: [(Bits, &str); 3] =
     [(Bits::Eight, "uniform 8/8"), (Bits::Four, "uniform 4/4"), (Bits::Two, "uniform 2/2")];
 /// The episode after them: the rule-based baseline, which needs to know the limits.
 const RULE_BASED: u32 = UNIFORM.len() as u32;
+/// Candidates of an earlier campaign that a warm start measures again.
+const EARLIER: usize = 5;
 
 /// Runs the campaign to its end.
 ///
@@ -26,21 +28,76 @@ pub fn run(client: Client) -> Result<(), AgentError> {
     let start = client.start()?;
     let options = Options::of(&start)?;
     // A wrong name is told before anything is loaded.
-    let mut strategy = build(&start.strategy, start.seed, &options.ddpg)?;
+    build(&start.strategy, start.seed, &options.settings)?;
     tracing::info!(campaign = start.name, model = start.model, data = start.data, "preparing model and data");
     let builder = Source::load(Path::new(&start.model), &start.data)?.prepare(&options.preparation)?;
     let session = Session::new(client, start, options, builder);
     let limits = uniform_baselines(&session)?;
     let reference = reference(&session)?;
-    let search_limits = session.search_limits(&limits)?;
-    let env = Environment::new(session.space.clone(), Box::new(session.builder.costs()), search_limits)?;
+    let mut env = environment(&session, &limits)?;
     rule_based_baseline(&session, &env)?;
-    let mut search = Search::new(&session, &env, strategy.as_mut(), reference, RULE_BASED + 1)?;
+    know_latency(&session, &mut env)?;
+    let mut strategy = strategy(&session, &env, reference)?;
+    let mut search = Search::new(&session, env, strategy.as_mut(), reference, RULE_BASED + 1)?;
     reward_baselines(&session, &mut search)?;
     let reason = search.run()?;
     let reason = format!("{reason}; {}", report(&session)?);
     tracing::info!("{reason}");
     session.client.finish(&reason)
+}
+
+fn environment(session: &Session, limits: &Limits) -> Result<Environment, AgentError> {
+    let judge = HostJudge::new(session.builder.clone(), session.options.sensitivity_samples);
+    let costs = Box::new(session.builder.costs());
+    let boards = session.start.board_types.iter().map(|board| board.name.clone());
+    Ok(Environment::new(session.space.clone(), costs, session.search_limits(limits)?, Box::new(judge), boards)?)
+}
+
+/// What the daemon knows of layers' costs, and what the baselines tell.
+fn know_latency(session: &Session, env: &mut Environment) -> Result<(), AgentError> {
+    for cost in session.client.layer_costs()? {
+        let width = |bits: u8| Bits::try_from(bits).ok();
+        let (Some(input), Some(output)) = (width(cost.input_bits), width(cost.output_bits)) else { continue };
+        let bits = LayerBits { weights: cost.weight_bits.and_then(width), input, output };
+        env.latency.insert(&cost.board_type, CostKey { geometry: cost.geometry, bits }, cost.samples, cost.ticks);
+    }
+    for index in 0..=RULE_BASED {
+        let (episode, _) = session.settle(index)?;
+        learn_latency(env, &session.bits_of(&episode)?, &episode);
+    }
+    env.latency.fit();
+    Ok(())
+}
+
+/// The campaign's strategy, perhaps with a warm start.
+fn strategy(session: &Session, env: &Environment, reference: f64) -> Result<Box<dyn Strategy>, AgentError> {
+    let (start, options) = (&session.start, &session.options);
+    let of_name = |name: &str| build(name, start.seed, &options.settings);
+    let learner = of_name(&start.strategy)?;
+    // A campaign started from another one begins with its candidates.
+    let Some(from) = options.warm_start.as_ref().or(start.origin.as_ref()) else { return Ok(learner) };
+    if NAMES.contains(&from.as_str()) {
+        let lead = options.warm_proposals.unwrap_or(start.budget as usize / 2);
+        return Ok(Box::new(Warm::new(of_name(from)?, learner, lead)));
+    }
+    let lead = options.warm_proposals.unwrap_or(EARLIER);
+    let leader = Elite::new(earlier(session, env, reference, from)?, lead);
+    Ok(Box::new(Warm::new(Box::new(leader), learner, lead)))
+}
+
+/// The candidates of another campaign of this model that meet this one's limits, rewarded as in this one.
+fn earlier(session: &Session, env: &Environment, reference: f64, name: &str) -> Result<Vec<Known>, AgentError> {
+    let mut known = Vec::new();
+    for episode in session.client.other(name)?.episodes {
+        let row = &episode.candidate;
+        let (Some(accuracy), Some(ticks)) = (row.accuracy, row.ticks) else { continue };
+        let bits = session.bits_of(&episode)?;
+        let measured = Measured { accuracy, ticks: Some(ticks) };
+        if env.costs.footprint(&bits).within(&env.limits) {
+            known.push(Known { bits, reward: reward(measured, reference, env.limits.latency_ticks), measured });
+        }
+    }
+    Ok(known)
 }
 
 /// Measures the uniform baselines and settles the limits.
@@ -70,7 +127,8 @@ fn submit_baseline(
     strategy: &str,
     bits: &[Bits],
 ) -> Result<(), AgentError> {
-    let request = Request { index, label: Some(label), strategy, bits, proposal: None, propose_ms: 0.0 };
+    let label = Some(label);
+    let request = Request { index, label, strategy, bits, proposal: None, propose_ms: 0.0, predicted_ticks: None };
     session.submit(&request).map(drop)
 }
 
@@ -81,6 +139,9 @@ fn rule_based_baseline(session: &Session, env: &Environment) -> Result<(), Agent
 
 /// Validation accuracy of 8 bits everywhere, which rewards are relative to. Known as soon as it is proposed.
 fn reference(session: &Session) -> Result<f64, AgentError> {
+    if !session.judged {
+        return Ok(0.0);
+    }
     let accuracy = session.settle(0)?.0.candidate.accuracy;
     let missing = || AgentError::History { index: 0, reason: "it has no accuracy".into() };
     Ok(session.exact(accuracy.ok_or_else(missing)?))
@@ -97,6 +158,9 @@ fn reward_baselines(session: &Session, search: &mut Search) -> Result<(), AgentE
 
 /// The result, judged on the test split this once.
 fn report(session: &Session) -> Result<String, AgentError> {
+    if !session.judged {
+        return Ok("layers measured; nothing was judged".into());
+    }
     let episodes = session.client.start()?.episodes;
     let Some(best) = best(&episodes) else {
         return Ok("no candidate met all limits".into());

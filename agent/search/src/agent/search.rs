@@ -21,14 +21,14 @@ const MAX_REPEATS: usize = 200;
 /// so the sequence of proposals and observations does not depend on which board is faster.
 pub struct Search<'a> {
     session: &'a Session,
-    env: &'a Environment,
+    env: Environment,
     strategy: &'a mut dyn Strategy,
     /// Validation accuracy of 8 bits everywhere.
     reference: f64,
     window: usize,
     progress: Progress,
-    /// Rewards of bits that the strategy may know.
-    known: HashMap<Vec<Bits>, f64>,
+    /// Rewards and measurements of bits that the strategy may know.
+    known: HashMap<Vec<Bits>, (f64, Measured)>,
     failures: usize,
     since_checkpoint: usize,
 }
@@ -40,13 +40,13 @@ impl<'a> Search<'a> {
     /// A checkpoint of another model or strategy.
     pub fn new(
         session: &'a Session,
-        env: &'a Environment,
+        mut env: Environment,
         strategy: &'a mut dyn Strategy,
         reference: f64,
         first: u32,
     ) -> Result<Self, AgentError> {
         let progress = match session.start.checkpoint {
-            Some(_) => Progress::load(&session.client.checkpoint()?, env, strategy)?,
+            Some(_) => Progress::load(&session.client.checkpoint()?, &mut env, strategy)?,
             None => Progress::new(first),
         };
         let window = match session.options.in_flight {
@@ -67,8 +67,8 @@ impl<'a> Search<'a> {
                 continue;
             }
             let (episode, settled) = self.session.settle(index)?;
-            if let Some(reward) = self.value(&settled) {
-                self.known.insert(self.session.bits_of(&episode)?, reward);
+            if let Some(value) = self.value(&settled) {
+                self.known.insert(self.session.bits_of(&episode)?, value);
             }
         }
         Ok(())
@@ -79,6 +79,10 @@ impl<'a> Search<'a> {
     /// # Errors
     /// See [`AgentError`].
     pub fn run(mut self) -> Result<String, AgentError> {
+        if self.session.start.checkpoint.is_none() {
+            // What is predicted from grows with every measurement: an agent that dies must begin again from the same.
+            self.save()?;
+        }
         loop {
             while self.may_propose() {
                 self.propose()?;
@@ -102,11 +106,11 @@ impl<'a> Search<'a> {
 
     fn propose(&mut self) -> Result<(), AgentError> {
         let start = Instant::now();
-        let Some(proposal) = self.strategy.propose(self.env)? else {
+        let Some(proposal) = self.strategy.propose(&self.env)? else {
             self.progress.exhausted = true;
             return Ok(());
         };
-        proposal.check(self.strategy.name(), self.env)?;
+        proposal.check(self.strategy.name(), &self.env)?;
         let bits = self.env.project(&proposal.asked);
         let repeats = |pending: &Pending| pending.bits == bits;
         if self.known.contains_key(&bits) || self.progress.pending.iter().any(repeats) {
@@ -129,7 +133,10 @@ impl<'a> Search<'a> {
     ) -> Result<Pending, AgentError> {
         let index = self.progress.next_index;
         let strategy = self.strategy.name();
-        let request = Request { index, label: None, strategy, bits: &bits, proposal: Some(&proposal), propose_ms };
+        let predicted_ticks = self.env.predict(&bits).map(|prediction| prediction.ticks.round() as u64);
+        let proposed = Some(&proposal);
+        let request =
+            Request { index, label: None, strategy, bits: &bits, proposal: proposed, propose_ms, predicted_ticks };
         let episode = self.session.submit(&request)?;
         self.progress.next_index += 1;
         let ran = self.session.bits_of(&episode)?;
@@ -140,29 +147,33 @@ impl<'a> Search<'a> {
     /// The decisions of an episode that an earlier version of this strategy proposed.
     fn adopted(&self, episode: &Episode, bits: &[Bits]) -> crate::strategy::Proposal {
         let actions = episode.steps.iter().zip(bits);
-        proposal(self.env, actions.map(|(step, &bits)| step.raw_action.unwrap_or(action_of_bits(bits))).collect())
+        proposal(&self.env, actions.map(|(step, &bits)| step.raw_action.unwrap_or(action_of_bits(bits))).collect())
     }
 
     fn observe(&mut self, pending: Pending) -> Result<(), AgentError> {
         let Some(index) = pending.index else {
             // Its twin was observed before it, unless that one failed and taught nothing.
-            let reward = self.known.get(&pending.bits).copied();
-            return self.learn(pending, reward).map(drop);
+            let value = self.known.get(&pending.bits).copied();
+            return self.learn(pending, value).map(drop);
         };
         let (episode, settled) = self.session.settle(index)?;
-        let row = episode.candidate;
-        let reward = self.value(&settled);
+        let row = &episode.candidate;
+        let value = self.value(&settled);
+        let reward = value.map(|(reward, _)| reward);
         tracing::info!(episode = index, accuracy = row.accuracy, ticks = row.ticks, reward, "{}", told(&settled));
         self.count(&settled)?;
         let bits = pending.bits.clone();
-        let learn_ms = self.learn(pending, reward)?;
+        learn_latency(&mut self.env, &bits, &episode);
+        self.env.latency.fit();
+        let learn_ms = self.learn(pending, value)?;
         self.reward(index, &bits, &settled, learn_ms)
     }
 
-    fn learn(&mut self, pending: Pending, reward: Option<f64>) -> Result<f64, AgentError> {
+    fn learn(&mut self, pending: Pending, value: Option<(f64, Measured)>) -> Result<f64, AgentError> {
         let start = Instant::now();
-        let outcome = Outcome { proposal: pending.proposal, bits: pending.bits, reward };
-        self.strategy.observe(self.env, &outcome)?;
+        let (reward, measured) = value.unzip();
+        let outcome = Outcome { proposal: pending.proposal, bits: pending.bits, reward, measured };
+        self.strategy.observe(&self.env, &outcome)?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     }
 
@@ -182,14 +193,14 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// The reward of what happened; `None` when nothing was learned about the candidate.
-    fn value(&self, settled: &Settled) -> Option<f64> {
+    /// The reward of what happened, and what it follows from; `None` when nothing was learned about the candidate.
+    fn value(&self, settled: &Settled) -> Option<(f64, Measured)> {
         let measured = match settled {
             Settled::Measured(measured) => *measured,
             Settled::Infeasible(_) => Measured { accuracy: 0.0, ticks: None },
             Settled::Failed(_) => return None,
         };
-        Some(reward(measured, self.reference, self.env.limits.latency_ticks))
+        Some((reward(measured, self.reference, self.env.limits.latency_ticks), measured))
     }
 
     /// Tells the daemon what an episode was worth, and remembers it.
@@ -197,8 +208,8 @@ impl<'a> Search<'a> {
     /// # Errors
     /// See [`AgentError`].
     pub fn reward(&mut self, index: u32, bits: &[Bits], settled: &Settled, learn_ms: f64) -> Result<(), AgentError> {
-        let Some(reward) = self.value(settled) else { return Ok(()) };
-        self.known.insert(bits.to_vec(), reward);
+        let Some((reward, measured)) = self.value(settled) else { return Ok(()) };
+        self.known.insert(bits.to_vec(), (reward, measured));
         if self.session.past(index).is_some_and(|past| past.candidate.reward.is_some()) {
             return Ok(());
         }
@@ -212,7 +223,11 @@ impl<'a> Search<'a> {
             return Ok(());
         }
         self.since_checkpoint = 0;
-        let bytes = self.progress.save(self.env, self.strategy)?;
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), AgentError> {
+        let bytes = self.progress.save(&self.env, self.strategy)?;
         self.session.client.put_checkpoint(self.progress.next_index.saturating_sub(1), &bytes)
     }
 }
@@ -222,6 +237,14 @@ fn boards(session: &Session) -> Result<usize, AgentError> {
     let rack = session.client.rack()?;
     let count = |name: &str| rack.boards.iter().filter(|board| board.board_type == name).count();
     Ok(session.start.board_types.iter().map(|kind| count(&kind.name)).min().unwrap_or(1).max(1))
+}
+
+/// The layers of a measurement, for predictions of others.
+pub fn learn_latency(env: &mut Environment, bits: &[Bits], episode: &Episode) {
+    let Some(measurement) = &episode.measurement else { return };
+    let Some(ticks) = &measurement.ticks else { return };
+    let layers: Vec<u64> = measurement.layers.iter().map(|layer| layer.ticks).collect();
+    env.latency.observe(&env.space, &measurement.board_type, bits, &layers, ticks.median);
 }
 
 fn told(settled: &Settled) -> &str {

@@ -2,10 +2,12 @@
 
 mod costs;
 mod geometry;
+mod judge;
 mod source;
 
 pub use costs::ModelCosts;
 pub use geometry::geometry;
+pub use judge::HostJudge;
 pub use source::{CandidateError, Preparation, Source};
 
 use crate::data::{Splits, Test, Validation};

@@ -35,4 +35,8 @@ pub struct Limits {
 pub trait Costs: std::fmt::Debug + Send + Sync {
     /// Bytes of the candidate with these bits.
     fn footprint(&self, bits: &[Bits]) -> Footprint;
+
+    /// Bytes of RAM in use while each layer runs. Each depends on the tensors alive then and on the layer's weights only; the
+    /// footprint's RAM is no less than the largest.
+    fn layer_ram(&self, bits: &[Bits]) -> Vec<u64>;
 }

@@ -2,12 +2,16 @@
 //! and the reward.
 
 mod costs;
+mod judge;
+mod latency;
 mod projection;
 mod reward;
 mod space;
 mod state;
 
 pub use costs::{Costs, Footprint, Limits};
+pub use judge::{Judge, JudgeError, Sensitivity};
+pub use latency::{CostKey, LatencyModel, LayerBits, Prediction, SavedCost};
 pub use projection::{InfeasibleLimits, Shortfall, project};
 pub use reward::{Measured, REWARD_PER_POINT, reward};
 pub use space::{Slot, SlotKind, Space};
@@ -26,22 +30,43 @@ pub struct Environment {
     pub costs: Box<dyn Costs>,
     /// The hard limits.
     pub limits: Limits,
+    /// Latency of any choice, as far as measurements tell; it knows more with every one.
+    pub latency: LatencyModel,
+    /// Says how much a choice disturbs the network, without a board.
+    pub judge: Box<dyn Judge>,
 }
 
 impl Environment {
-    /// An environment whose limits can be met.
+    /// An environment whose limits can be met, in which nothing was measured yet. `board_types` are those that it will be
+    /// measured on.
     ///
     /// # Errors
     /// [`InfeasibleLimits`] when even 2 bits everywhere are too much.
-    pub fn new(space: Space, costs: Box<dyn Costs>, limits: Limits) -> Result<Self, InfeasibleLimits> {
+    pub fn new(
+        space: Space,
+        costs: Box<dyn Costs>,
+        limits: Limits,
+        judge: Box<dyn Judge>,
+        board_types: impl IntoIterator<Item = String>,
+    ) -> Result<Self, InfeasibleLimits> {
         projection::check_minimum(&space, costs.as_ref(), &limits)?;
-        let states = StateTable::new(&space);
-        Ok(Self { space, states, costs, limits })
+        let (states, latency) = (StateTable::new(&space), LatencyModel::new(&space, board_types));
+        Ok(Self { space, states, costs, limits, latency, judge })
     }
 
-    /// The nearest choice within the limits that only narrows tensors.
+    /// A choice near `asked` within the limits: flash and RAM are met by narrowing tensors only; a latency limit, if
+    /// predictions say anything, by changing single widths.
     pub fn project(&self, asked: &[Bits]) -> Vec<Bits> {
-        project(&self.space, self.costs.as_ref(), &self.limits, asked)
+        let bits = project(&self.space, self.costs.as_ref(), &self.limits, asked);
+        match self.limits.latency_ticks {
+            Some(limit) => projection::hasten(self, bits, limit as f64),
+            None => bits,
+        }
+    }
+
+    /// Predicted ticks of one inference; `None` while too little was measured.
+    pub fn predict(&self, bits: &[Bits]) -> Option<Prediction> {
+        self.latency.predict(&self.space, bits)
     }
 }
 

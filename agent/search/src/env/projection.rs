@@ -3,7 +3,7 @@
 //! HAQ lowers every layer in turn, last to first, by one bit. Here widths are halved, and the tensor is chosen for what it
 //! saves, so that no small tensor is sacrificed without need.
 
-use super::{Costs, Limits, Space};
+use super::{Costs, Environment, Limits, Space};
 use bitrack_model::Bits;
 
 /// One limit that cannot be met.
@@ -73,11 +73,48 @@ fn narrow(
     }
 }
 
+/// Changes single widths of `bits`, which meet flash and RAM, until the predicted latency is at most `limit` ticks.
+///
+/// Each time it is the change that is enough and costs the fewest bits, or, while none is enough, the one that saves most per
+/// bit of width lost. Narrower is not always faster, so that tensors may be widened too. What cannot be helped is left as
+/// it is: the measurement decides.
+pub(super) fn hasten(env: &Environment, mut bits: Vec<Bits>, limit: f64) -> Vec<Bits> {
+    for _ in 0..bits.len() {
+        let Some(now) = env.predict(&bits).map(|prediction| prediction.ticks).filter(|&ticks| ticks > limit) else {
+            return bits;
+        };
+        let Some((slot, width)) = fastest_change(env, &bits, now, limit) else { return bits };
+        bits[slot] = width;
+    }
+    bits
+}
+
+fn fastest_change(env: &Environment, bits: &[Bits], now: f64, limit: f64) -> Option<(usize, Bits)> {
+    let mut best: Option<((bool, f64), (usize, Bits))> = None;
+    for slot in 0..bits.len() {
+        for width in Bits::ALL.into_iter().filter(|&width| width != bits[slot]) {
+            let mut trial = bits.to_vec();
+            trial[slot] = width;
+            let ticks = env.predict(&trial).map_or(f64::INFINITY, |prediction| prediction.ticks);
+            if ticks >= now || !env.costs.footprint(&trial).within(&env.limits) {
+                continue;
+            }
+            // A widened tensor loses nothing; half a bit keeps it from being preferred whatever it brings.
+            let lost = (f64::from(bits[slot].get()) - f64::from(width.get())).max(0.5);
+            let merit = if ticks <= limit { (true, -lost) } else { (false, (now - ticks) / lost) };
+            if best.is_none_or(|(old, _)| merit > old) {
+                best = Some((merit, (slot, width)));
+            }
+        }
+    }
+    best.map(|(_, change)| change)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::toy;
     use super::*;
-    use crate::env::{Environment, Footprint};
+    use crate::env::Footprint;
     use proptest::prelude::*;
 
     fn minimum() -> Footprint {
@@ -89,7 +126,8 @@ mod tests {
     fn impossible_limits_are_told_with_each_minimum() {
         let space = Space::new(&toy::graph());
         let limits = Limits { flash_bytes: Some(1), ram_bytes: Some(2), latency_ticks: None };
-        let error = Environment::new(space.clone(), Box::new(toy::ToyCosts(space)), limits).expect_err("impossible");
+        let costs = Box::new(toy::ToyCosts(space.clone()));
+        let error = Environment::new(space, costs, limits, Box::new(toy::ToyJudge), []).expect_err("impossible");
         let Footprint { flash_bytes, ram_bytes } = minimum();
         assert_eq!(
             error.to_string(),

@@ -106,6 +106,13 @@ impl Space {
         fits.then(|| self.slots.iter().map(of).collect())
     }
 
+    /// The width of every tensor and of every layer's weights, in the graph's order.
+    pub fn widths(&self, bits: &[Bits]) -> (Vec<Bits>, Vec<Option<Bits>>) {
+        let policy = self.policy(bits);
+        let own = "the space makes policies for its own graph";
+        (policy.tensor_bits(&self.graph).expect(own), policy.layer_bits(&self.graph).expect(own))
+    }
+
     /// The same width for all weights and another for all activations.
     pub fn uniform(&self, weights: Bits, activations: Bits) -> Vec<Bits> {
         self.slots.iter().map(|slot| if slot.is_weights() { weights } else { activations }).collect()

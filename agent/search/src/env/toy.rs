@@ -1,6 +1,6 @@
 //! A small network and a cost model for tests.
 
-use super::{Costs, Environment, Footprint, Limits, Space};
+use super::{Costs, Environment, Footprint, Judge, JudgeError, Limits, Space};
 use bitrack_model::Bits;
 use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
 
@@ -26,15 +26,19 @@ impl Costs for ToyCosts {
     fn footprint(&self, bits: &[Bits]) -> Footprint {
         let space = &self.0;
         let weights = space.slots().iter().zip(bits).filter(|(slot, _)| slot.is_weights());
-        let graph = space.graph();
-        let bytes = |id: TensorId| {
-            let width = space.activation_slot(id).map_or(Bits::Eight, |slot| bits[slot]);
-            (graph.shape(id).elements() as u64 * u64::from(width.get())).div_ceil(8)
-        };
         Footprint {
             flash_bytes: weights.map(|(slot, &bits)| slot.bytes(bits)).sum(),
-            ram_bytes: graph.layers.iter().map(|l| bytes(l.inputs[0]) + bytes(l.output)).max().unwrap_or(0),
+            ram_bytes: self.layer_ram(bits).into_iter().max().unwrap_or(0),
         }
+    }
+
+    fn layer_ram(&self, bits: &[Bits]) -> Vec<u64> {
+        let graph = self.0.graph();
+        let bytes = |id: TensorId| {
+            let width = self.0.activation_slot(id).map_or(Bits::Eight, |slot| bits[slot]);
+            (graph.shape(id).elements() as u64 * u64::from(width.get())).div_ceil(8)
+        };
+        graph.layers.iter().map(|l| bytes(l.inputs[0]) + bytes(l.output)).collect()
     }
 }
 
@@ -42,5 +46,17 @@ impl Costs for ToyCosts {
 pub fn environment(flash: Option<u64>, ram: Option<u64>) -> Environment {
     let space = Space::new(&graph());
     let limits = Limits { flash_bytes: flash, ram_bytes: ram, latency_ticks: None };
-    Environment::new(space.clone(), Box::new(ToyCosts(space)), limits).expect("limits above the minimum")
+    let costs = Box::new(ToyCosts(space.clone()));
+    Environment::new(space, costs, limits, Box::new(ToyJudge), ["toy".into()]).expect("limits above the minimum")
+}
+
+/// Every halving of a tensor disturbs the network more the earlier it stands.
+#[derive(Debug)]
+pub struct ToyJudge;
+
+impl Judge for ToyJudge {
+    fn divergence(&self, bits: &[Bits]) -> Result<f64, JudgeError> {
+        let halvings = bits.iter().map(|&bits| 2 - bits.index());
+        Ok(halvings.enumerate().map(|(slot, halvings)| (halvings * halvings) as f64 / (slot + 1) as f64).sum())
+    }
 }

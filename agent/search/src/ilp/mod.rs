@@ -2,8 +2,11 @@
 //!
 //! This is HAWQ-V3's integer program (Yao et al. 2021, section 3.3). Solved by Lagrangian relaxation, which gives a lower
 //! bound and fixes most groups, and depth-first branch and bound on what it leaves open. The result is proven optimal.
+//! [`path`] solves it where neighbouring groups share a choice, and [`network`] states it for a network.
 
 mod bound;
+pub mod network;
+pub mod path;
 mod search;
 
 use bound::Relaxation;
@@ -54,6 +57,9 @@ pub enum IlpError {
     /// Every limit can be met by itself, but no selection meets all.
     #[error("no selection meets all limits at once")]
     Conflict,
+    /// More open selections than are worth going through.
+    #[error("the problem has too many nearly equal selections to be solved exactly")]
+    TooHard,
     /// Empty groups, ragged choices or numbers that are none.
     #[error("group {group}: {reason}")]
     Malformed {

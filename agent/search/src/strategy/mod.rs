@@ -2,19 +2,31 @@
 
 mod blob;
 pub mod ddpg;
+mod evolution;
+mod ilp;
+mod profile;
 mod random;
+pub mod reinforce;
 mod rule_based;
 mod uniform;
+mod warm;
 
 pub use blob::{Blob, RngState};
+pub use evolution::Evolution;
+pub use ilp::Ilp;
+pub use profile::Profile;
 pub use random::Random;
 pub use rule_based::{RuleBased, rule_based_bits};
 pub use uniform::Uniform;
+pub use warm::{Elite, Known, Warm};
 
-use crate::env::{Environment, State, action_of_bits, bits_of_action};
+use crate::env::{Environment, JudgeError, Measured, State, action_of_bits, bits_of_action};
+use crate::ilp::IlpError;
+use crate::ilp::network::TooWide;
 use crate::rules::Infeasible;
 use bitrack_model::Bits;
 use ddpg::{Ddpg, DdpgConfig};
+use reinforce::{Reinforce, ReinforceConfig};
 
 /// What can go wrong in a strategy.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +43,15 @@ pub enum StrategyError {
     /// The limits rule out every choice.
     #[error("no choice of bits meets the limits: {0}")]
     Infeasible(#[from] Infeasible),
+    /// The host could not judge a candidate.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// Exact bit allocation failed.
+    #[error("bit allocation: {0}")]
+    Ilp(#[from] IlpError),
+    /// The network has too many parallel branches for exact bit allocation.
+    #[error(transparent)]
+    TooWide(#[from] TooWide),
     /// A proposal does not cover the search space, or holds an action that is no number in [0, 1].
     #[error("strategy `{strategy}` proposed garbage: {reason}")]
     Garbage {
@@ -48,7 +69,23 @@ pub enum StrategyError {
 }
 
 /// The strategies by name.
-pub const NAMES: [&str; 4] = ["ddpg", "random", "uniform", "rule-based"];
+pub const NAMES: [&str; 8] = ["ddpg", "ilp", "reinforce", "evolution", "random", "uniform", "rule-based", "profile"];
+
+/// Hyper-parameters of the strategies that have some.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Of `ddpg`.
+    pub ddpg: DdpgConfig,
+    /// Of `reinforce`.
+    pub reinforce: ReinforceConfig,
+}
+
+impl Settings {
+    /// What suits a search of this many candidates.
+    pub fn for_budget(candidates: usize) -> Self {
+        Self { ddpg: DdpgConfig::for_budget(candidates), reinforce: ReinforceConfig::for_budget(candidates) }
+    }
+}
 
 /// One proposal, decision by decision.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,6 +150,8 @@ pub struct Outcome {
     pub bits: Vec<Bits>,
     /// Its reward; `None` when the measurement failed by the board's or the rig's fault and teaches nothing.
     pub reward: Option<f64>,
+    /// What was measured, if it was.
+    pub measured: Option<Measured>,
 }
 
 /// What proposes candidates and learns from what became of them. Deterministic: the same seed and the same outcomes
@@ -133,6 +172,14 @@ pub trait Strategy: Send {
     /// See [`StrategyError`].
     fn observe(&mut self, env: &Environment, outcome: &Outcome) -> Result<(), StrategyError>;
 
+    /// Learns from what another strategy proposed, before its own first proposal.
+    ///
+    /// # Errors
+    /// See [`StrategyError`].
+    fn learn_from(&mut self, env: &Environment, outcomes: &[Outcome]) -> Result<(), StrategyError> {
+        outcomes.iter().try_for_each(|outcome| self.observe(env, outcome))
+    }
+
     /// Everything needed to continue exactly here.
     ///
     /// # Errors
@@ -150,9 +197,13 @@ pub trait Strategy: Send {
 ///
 /// # Errors
 /// [`StrategyError::Unknown`], or libtorch's own.
-pub fn build(name: &str, seed: u64, ddpg: &DdpgConfig) -> Result<Box<dyn Strategy>, StrategyError> {
+pub fn build(name: &str, seed: u64, settings: &Settings) -> Result<Box<dyn Strategy>, StrategyError> {
     Ok(match name {
-        "ddpg" => Box::new(Ddpg::new(seed, ddpg.clone())?),
+        "ddpg" => Box::new(Ddpg::new(seed, settings.ddpg.clone())?),
+        "evolution" => Box::new(Evolution::new(seed)),
+        "ilp" => Box::new(Ilp::new(seed)),
+        "profile" => Box::new(Profile::default()),
+        "reinforce" => Box::new(Reinforce::new(seed, settings.reinforce.clone())),
         "random" => Box::new(Random::new(seed)),
         "uniform" => Box::new(Uniform::default()),
         "rule-based" => Box::new(RuleBased::default()),
@@ -161,40 +212,4 @@ pub fn build(name: &str, seed: u64, ddpg: &DdpgConfig) -> Result<Box<dyn Strateg
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::env::toy;
-
-    #[test]
-    fn every_name_builds_the_strategy_it_names() {
-        for name in NAMES {
-            let strategy = build(name, 1, &DdpgConfig::for_budget(60)).expect("known");
-            assert_eq!(strategy.name(), name);
-        }
-        let error = build("best", 1, &DdpgConfig::for_budget(60)).err().expect("unknown").to_string();
-        assert_eq!(error, "unknown strategy `best`: choose one of ddpg, random, uniform, rule-based");
-    }
-
-    #[test]
-    fn every_strategy_proposes_the_whole_space() {
-        let env = toy::environment(None, None);
-        for name in NAMES {
-            let mut strategy = build(name, 1, &DdpgConfig::for_budget(60)).expect("known");
-            let proposal = strategy.propose(&env).expect("proposes").expect("at least one");
-            proposal.check(strategy.name(), &env).expect("covers the space");
-        }
-    }
-
-    #[test]
-    fn garbage_is_refused() {
-        let env = toy::environment(None, None);
-        let good = Proposal::of_bits(&env, env.space.uniform(Bits::Two, Bits::Four));
-        let mut short = good.clone();
-        short.actions.pop();
-        assert!(matches!(short.check("toy", &env), Err(StrategyError::Garbage { .. })));
-        let mut nan = good;
-        nan.actions[2] = f64::NAN;
-        let error = nan.check("toy", &env).expect_err("NaN").to_string();
-        assert_eq!(error, "strategy `toy` proposed garbage: action 2 is NaN");
-    }
-}
+mod tests;

@@ -19,6 +19,10 @@ pub struct Campaign {
     pub requests_left: Option<u32>,
     /// Episodes whose measurement fails by the rig's fault.
     pub failing: Vec<u64>,
+    /// What the daemon knows of layers' costs from other campaigns; by default, what this one measured.
+    pub costs: Vec<u8>,
+    /// Answer to a question about any other campaign.
+    pub other: Option<Vec<u8>>,
 }
 
 /// The listening daemon.
@@ -97,11 +101,17 @@ impl Campaign {
             self.images.push(sha256.into());
             return (201, b"{}".to_vec());
         }
+        if let Some(other) = self.other.clone().filter(|_| path == "/api/campaigns/first/agent") {
+            return (200, other);
+        }
         let rest = path.strip_prefix("/api/campaigns/toy/").unwrap_or(path);
         let parts: Vec<&str> = rest.split('/').collect();
         let json = || serde_json::from_slice::<Value>(body).unwrap_or(Value::Null);
         match (method, parts.as_slice()) {
             ("GET", ["agent"]) => (200, self.agent_start()),
+            ("GET", ["layer-costs"]) => {
+                (200, if self.costs.is_empty() { self.layer_costs() } else { self.costs.clone() })
+            }
             ("PUT", ["limits"]) => {
                 self.limits = Some(json());
                 (200, b"{}".to_vec())
@@ -123,12 +133,25 @@ impl Campaign {
         }
     }
 
-    fn agent_start(&self) -> Vec<u8> {
+    pub fn agent_start(&self) -> Vec<u8> {
         let mut start = self.start.clone();
         start["limits"] = self.limits.clone().unwrap_or(Value::Null);
         start["episodes"] = self.episodes.values().cloned().collect();
         start["checkpoint"] = self.checkpoint.as_ref().map_or(Value::Null, |bytes| json!({"bytes": bytes.len()}));
         start.to_string().into_bytes()
+    }
+
+    /// What every measured layer took, as the daemon keeps it.
+    pub fn layer_costs(&self) -> Vec<u8> {
+        let measured = self.episodes.values().filter(|episode| !episode["measurement"].is_null());
+        let layers = measured.flat_map(|episode| episode["policy"]["layers"].as_array().expect("layers"));
+        let cost = |layer: &Value| {
+            json!({
+                "board_type": "toy", "geometry": layer["geometry"], "weight_bits": layer["weight_bits"],
+                "input_bits": layer["input_bits"], "output_bits": layer["output_bits"], "samples": 1, "ticks": ticks(layer),
+            })
+        };
+        json!(layers.map(cost).collect::<Vec<_>>()).to_string().into_bytes()
     }
 
     fn propose(&mut self, proposal: Value) -> (u16, Vec<u8>) {
@@ -147,7 +170,7 @@ impl Campaign {
         });
         let episode = json!({
             "candidate": row, "client_key": proposal["client_key"], "steps": proposal["steps"], "measurement": null,
-            "failure": null,
+            "failure": null, "policy": proposal["policy"], "predicted_ticks": proposal["predicted_ticks"],
         });
         self.episodes.insert(index, episode.clone());
         (201, episode.to_string().into_bytes())
@@ -159,8 +182,10 @@ impl Campaign {
         let limits = self.limits.clone().unwrap_or_default();
         let episode = self.episodes.get_mut(&index).expect("proposed before");
         if episode["candidate"]["state"] == "proposed" {
-            let bits = episode["steps"].as_array().expect("steps").iter();
-            let ticks = 1000 + bits.map(|step| step["bits"].as_u64().expect("bits")).sum::<u64>();
+            let layers: Vec<u64> = episode["policy"]["layers"].as_array().expect("layers").iter().map(ticks).collect();
+            let ticks = 1000 + layers.iter().sum::<u64>();
+            let layers: Vec<Value> = layers.iter().map(|ticks| json!({"ticks": ticks})).collect();
+            let measurement = json!({"ticks": {"median": ticks}, "board_type": "toy", "layers": layers});
             let row = &mut episode["candidate"];
             let within = |what: &str, of: &Value| limits[what].as_u64().is_none_or(|limit| of.as_u64() <= Some(limit));
             let feasible = within("flash_bytes", &row["flash_bytes"]) && within("ram_bytes", &row["ram_bytes"]);
@@ -170,6 +195,7 @@ impl Campaign {
                     row["state"] = "measured".into();
                     row["ticks"] = ticks.into();
                     row["feasible"] = feasible.into();
+                    episode["measurement"] = measurement;
                 }
             }
         }
@@ -185,6 +211,12 @@ impl Campaign {
         row["state"] = "done".into();
         (200, b"{}".to_vec())
     }
+}
+
+/// Ticks of a layer: they grow with every bit.
+fn ticks(layer: &Value) -> u64 {
+    let bits = |what: &str| layer[what].as_u64().unwrap_or(0);
+    100 + 3 * bits("weight_bits") + 2 * bits("input_bits") + bits("output_bits")
 }
 
 fn error(message: &str) -> Vec<u8> {

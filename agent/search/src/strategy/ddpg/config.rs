@@ -19,6 +19,10 @@ pub struct DdpgConfig {
     pub sigma_decay: f64,
     /// Sigma never falls below this: a campaign is too short to repeat itself.
     pub sigma_floor: f64,
+    /// Sigma after a warm start: about two tensors in twenty then get other bits than the actor means.
+    pub warm_sigma: f64,
+    /// Candidates that the actor imitates at a warm start.
+    pub imitate: usize,
     /// Transitions per update.
     pub batch: usize,
     /// Updates per transition of a finished episode.
@@ -42,6 +46,8 @@ impl Default for DdpgConfig {
             sigma: 0.5,
             sigma_decay: 0.99,
             sigma_floor: 0.05,
+            warm_sigma: 0.1,
+            imitate: 1,
             batch: 64,
             updates_per_step: 1,
             replay_per_slot: 128,

@@ -10,6 +10,7 @@ mod noise;
 mod replay;
 
 pub use config::DdpgConfig;
+pub(super) use noise::standard_normal;
 
 use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
 use crate::env::{Environment, action_of_bits, bits_of_action};
@@ -18,6 +19,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replay::{Replay, Transition};
 use serde::{Deserialize, Serialize};
+
+/// Steps in which the actor learns to do as good candidates did.
+const IMITATION_STEPS: usize = 300;
 
 /// Deep deterministic policy gradient over one scalar action per tensor.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub struct Ddpg {
     proposed: usize,
     /// Moving average of the batches' mean reward, subtracted from rewards.
     baseline: Option<f64>,
+    /// Whether it began from what another strategy found.
+    warm: bool,
 }
 
 /// The saved state beside the networks' and the replay memory's numbers.
@@ -39,6 +45,7 @@ struct Header {
     proposed: usize,
     /// As bits: JSON would round it.
     baseline: Option<u64>,
+    warm: bool,
     updates: u32,
     transitions: usize,
     oldest: usize,
@@ -55,20 +62,29 @@ impl Ddpg {
         tch::set_num_threads(1);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let networks = ActorCritic::new(&mut rng)?;
-        Ok(Self { config, networks, replay: Replay::default(), rng, proposed: 0, baseline: None })
+        Ok(Self { config, networks, replay: Replay::default(), rng, proposed: 0, baseline: None, warm: false })
     }
 
     fn action(&mut self, state: &[f32]) -> Result<f64, StrategyError> {
-        let Some(after_warm_up) = self.proposed.checked_sub(self.config.warm_up) else {
-            return Ok(self.rng.random());
+        let sigma = match (self.warm, self.proposed.checked_sub(self.config.warm_up)) {
+            (true, _) => self.config.warm_sigma,
+            (false, Some(after_warm_up)) => self.config.sigma(after_warm_up),
+            (false, None) => return Ok(self.rng.random()),
         };
         let mean = self.networks.act(state)?;
-        Ok(noise::truncated_normal(mean, self.config.sigma(after_warm_up), &mut self.rng))
+        Ok(noise::truncated_normal(mean, sigma, &mut self.rng))
+    }
+
+    fn remember(&mut self, env: &Environment, outcome: &Outcome) {
+        let Some(reward) = outcome.reward else { return };
+        let transitions = transitions(env, outcome, reward);
+        self.replay.set_capacity(self.config.replay_per_slot * transitions.len());
+        transitions.into_iter().for_each(|transition| self.replay.push(transition));
     }
 
     /// Updates per transition, as many as the episode had, once there is something learned to follow.
     fn learn(&mut self, steps: usize) -> Result<(), StrategyError> {
-        if self.proposed <= self.config.warm_up || self.replay.len() < self.config.batch {
+        if (self.proposed <= self.config.warm_up && !self.warm) || self.replay.len() < self.config.batch {
             return Ok(());
         }
         for _ in 0..steps * self.config.updates_per_step {
@@ -113,12 +129,29 @@ impl Strategy for Ddpg {
     }
 
     fn observe(&mut self, env: &Environment, outcome: &Outcome) -> Result<(), StrategyError> {
-        let Some(reward) = outcome.reward else { return Ok(()) };
-        let transitions = transitions(env, outcome, reward);
-        let steps = transitions.len();
-        self.replay.set_capacity(self.config.replay_per_slot * steps);
-        transitions.into_iter().for_each(|transition| self.replay.push(transition));
-        self.learn(steps)
+        if outcome.reward.is_none() {
+            return Ok(());
+        }
+        self.remember(env, outcome);
+        self.learn(outcome.bits.len())
+    }
+
+    /// Fills the replay memory, lets the critic see all of it, and then has the actor do as the best of them did.
+    fn learn_from(&mut self, env: &Environment, outcomes: &[Outcome]) -> Result<(), StrategyError> {
+        outcomes.iter().for_each(|outcome| self.remember(env, outcome));
+        let mut best: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.reward.is_some()).collect();
+        best.sort_by(|a, b| b.reward.unwrap_or(0.0).total_cmp(&a.reward.unwrap_or(0.0)));
+        self.warm = !best.is_empty();
+        for _ in 0..outcomes.len() {
+            self.learn(env.space.len())?;
+        }
+        best.truncate(self.config.imitate);
+        let examples: Vec<Transition> =
+            best.iter().flat_map(|outcome| transitions(env, outcome, outcome.reward.unwrap_or(0.0))).collect();
+        if !examples.is_empty() {
+            self.networks.imitate(&examples, IMITATION_STEPS, &self.config)?;
+        }
+        Ok(())
     }
 
     fn save(&self) -> Result<Blob, StrategyError> {
@@ -126,6 +159,7 @@ impl Strategy for Ddpg {
             rng: RngState::of(&self.rng),
             proposed: self.proposed,
             baseline: self.baseline.map(f64::to_bits),
+            warm: self.warm,
             updates: self.networks.updates(),
             transitions: self.replay.len(),
             oldest: self.replay.oldest(),
@@ -149,6 +183,7 @@ impl Strategy for Ddpg {
         self.rng = header.rng.rng();
         self.proposed = header.proposed;
         self.baseline = header.baseline.map(f64::from_bits);
+        self.warm = header.warm;
         Ok(())
     }
 }

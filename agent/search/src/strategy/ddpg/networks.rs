@@ -98,6 +98,22 @@ impl ActorCritic {
         self.actor_adam.step(&mut self.actor, &gradients, config.actor_rate, self.updates)
     }
 
+    /// The actor alone learns to act as in `examples`, mean squared error; its copy follows at once. The optimizer's moments
+    /// are not kept: the search that follows has other gradients.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn imitate(&mut self, examples: &[Transition], steps: usize, config: &DdpgConfig) -> Result<(), TchError> {
+        let examples = Batch::new(examples)?;
+        let mut adam = Adam::new(&self.actor)?;
+        for step in 1..=steps as u32 {
+            let loss = act(&self.actor, &examples.states)?.f_mse_loss(&examples.actions, Reduction::Mean)?;
+            let gradients = Tensor::f_run_backward(&[loss], &self.actor, false, false)?;
+            adam.step(&mut self.actor, &gradients, 10.0 * config.actor_rate, step)?;
+        }
+        follow(&mut self.actor_target, &self.actor, 1.0)
+    }
+
     /// Updates done.
     pub fn updates(&self) -> u32 {
         self.updates

@@ -16,7 +16,7 @@ pub fn truncated_normal(mean: f64, sigma: f64, rng: &mut ChaCha8Rng) -> f64 {
 }
 
 /// Box and Muller's transform; the second of its two numbers is not kept, so that the generator is all the state.
-fn standard_normal(rng: &mut ChaCha8Rng) -> f64 {
+pub fn standard_normal(rng: &mut ChaCha8Rng) -> f64 {
     let radius: f64 = 1.0 - rng.random::<f64>();
     let angle: f64 = rng.random::<f64>() * std::f64::consts::TAU;
     (-2.0 * radius.ln()).sqrt() * angle.cos()

@@ -15,7 +15,7 @@ fn score(bits: &[Bits]) -> f64 {
 fn episode(agent: &mut Ddpg, env: &Environment) -> Proposal {
     let proposal = agent.propose(env).expect("proposes").expect("endless");
     let bits = env.project(&proposal.asked);
-    let outcome = Outcome { reward: Some(score(&bits)), bits, proposal: proposal.clone() };
+    let outcome = Outcome { reward: Some(score(&bits)), measured: None, bits, proposal: proposal.clone() };
     agent.observe(env, &outcome).expect("learns");
     proposal
 }
@@ -54,7 +54,8 @@ fn credit_goes_to_the_bits_that_ran() {
     let asked = env.space.uniform(Bits::Eight, Bits::Eight);
     let mut bits = asked.clone();
     bits[2] = Bits::Two;
-    let outcome = Outcome { proposal: Proposal::of_bits(&env, asked), bits: bits.clone(), reward: Some(1.0) };
+    let outcome =
+        Outcome { proposal: Proposal::of_bits(&env, asked), bits: bits.clone(), reward: Some(1.0), measured: None };
     let transitions = transitions(&env, &outcome, 1.0);
     for (transition, &bits) in transitions.iter().zip(&bits) {
         assert_eq!(bits_of_action(f64::from(transition.action)), bits);
@@ -73,7 +74,7 @@ fn a_measurement_that_failed_teaches_nothing() {
     let mut agent = agent(1);
     let proposal = agent.propose(&env).expect("proposes").expect("endless");
     let before = agent.save().expect("saves");
-    let outcome = Outcome { bits: proposal.asked.clone(), proposal, reward: None };
+    let outcome = Outcome { bits: proposal.asked.clone(), proposal, reward: None, measured: None };
     agent.observe(&env, &outcome).expect("ignores");
     assert_eq!(agent.save().expect("saves"), before);
 }

@@ -1,0 +1,216 @@
+//! What an inference will take, layer by layer, from what layers have taken before.
+//!
+//! A layer's ticks depend on its geometry and its bits and on nothing else: what was measured once is exact. What was not is
+//! estimated, from the same geometry at other bits where possible, else from all layers of its kind.
+
+mod estimate;
+
+use crate::candidate::geometry;
+use crate::env::Space;
+use bitrack_model::Bits;
+use bitrack_model::graph::{Graph, TensorId};
+use estimate::Estimator;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Bits of everything that a layer's cost depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerBits {
+    /// Bits of its weights, if it has any.
+    pub weights: Option<Bits>,
+    /// Bits of its first input.
+    pub input: Bits,
+    /// Bits of its output.
+    pub output: Bits,
+}
+
+/// What ran: a geometry at some bits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CostKey {
+    /// The canonical text of [`geometry`].
+    pub geometry: String,
+    /// The bits.
+    pub bits: LayerBits,
+}
+
+/// Sums of what was measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sum {
+    samples: u64,
+    ticks: u64,
+}
+
+impl Sum {
+    fn add(&mut self, ticks: u64) {
+        self.samples += 1;
+        self.ticks += ticks;
+    }
+
+    fn mean(self) -> f64 {
+        self.ticks as f64 / self.samples.max(1) as f64
+    }
+}
+
+/// One row of a saved table: board type, key, samples, sum of ticks. Without a key it is what an inference takes beyond its
+/// layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedCost {
+    board_type: String,
+    key: Option<CostKey>,
+    sum: Sum,
+}
+
+/// Predicts the latency of any choice of bits on the campaign's board types.
+#[derive(Debug, Clone)]
+pub struct LatencyModel {
+    graph: Graph,
+    boards: BTreeMap<String, Board>,
+}
+
+/// What is known of one board type.
+#[derive(Debug, Clone, Default)]
+struct Board {
+    table: HashMap<CostKey, Sum>,
+    overhead: Sum,
+    estimator: Estimator,
+}
+
+/// A predicted latency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Ticks of one inference on the slowest board type.
+    pub ticks: f64,
+    /// Whether every layer was measured at these bits before.
+    pub exact: bool,
+}
+
+impl LatencyModel {
+    /// A model of a network's layers that knows nothing yet. Only `board_types` are looked at.
+    pub fn new(space: &Space, board_types: impl IntoIterator<Item = String>) -> Self {
+        let boards = board_types.into_iter().map(|name| (name, Board::default())).collect();
+        Self { graph: space.graph().clone(), boards }
+    }
+
+    /// Learns what a layer took on average, in this or any other network.
+    pub fn insert(&mut self, board_type: &str, key: CostKey, samples: u64, ticks: f64) {
+        let Some(board) = self.boards.get_mut(board_type) else { return };
+        board.table.insert(key, Sum { samples, ticks: (ticks * samples as f64).round() as u64 });
+        board.estimator = Estimator::default();
+    }
+
+    /// Learns from a measurement: the ticks of every layer in the network's order, and those of the whole inference. One of
+    /// another number of layers is ignored.
+    pub fn observe(&mut self, space: &Space, board_type: &str, bits: &[Bits], layers: &[u64], total: u64) {
+        let keys = keys(space, bits);
+        let Some(board) = self.boards.get_mut(board_type).filter(|_| keys.len() == layers.len()) else { return };
+        board.overhead.add(total.saturating_sub(layers.iter().sum()));
+        for (key, &ticks) in keys.into_iter().zip(layers) {
+            board.table.entry(key).or_default().add(ticks);
+        }
+        board.estimator = Estimator::default();
+    }
+
+    /// Fits the estimates to what has been learned; predictions of what was not measured need it.
+    pub fn fit(&mut self) {
+        for board in self.boards.values_mut().filter(|board| board.estimator.is_empty()) {
+            board.estimator = Estimator::fit(board.table.iter().map(|(key, sum)| (key, sum.mean())));
+        }
+    }
+
+    /// Board types looked at.
+    pub fn board_types(&self) -> impl Iterator<Item = &str> {
+        self.boards.keys().map(String::as_str)
+    }
+
+    /// Ticks of a layer on a board type, and whether they were measured; `None` when nothing of its kind is known.
+    pub fn layer(&self, board_type: &str, key: &CostKey) -> Option<Prediction> {
+        let board = self.boards.get(board_type)?;
+        match board.table.get(key) {
+            Some(sum) => Some(Prediction { ticks: sum.mean(), exact: true }),
+            None => Some(Prediction { ticks: board.estimator.estimate(key)?, exact: false }),
+        }
+    }
+
+    /// Ticks that an inference takes beyond its layers on a board type.
+    pub fn overhead(&self, board_type: &str) -> f64 {
+        self.boards.get(board_type).map_or(0.0, |board| board.overhead.mean())
+    }
+
+    /// Ticks of one inference; `None` while a layer's kind is unknown on some board type.
+    pub fn predict(&self, space: &Space, bits: &[Bits]) -> Option<Prediction> {
+        let keys = keys(space, bits);
+        let on = |board_type: &String| {
+            let start = Prediction { ticks: self.overhead(board_type), exact: true };
+            keys.iter().try_fold(start, |sum, key| {
+                let layer = self.layer(board_type, key)?;
+                Some(Prediction { ticks: sum.ticks + layer.ticks, exact: sum.exact && layer.exact })
+            })
+        };
+        let each = self.boards.keys().map(on).collect::<Option<Vec<Prediction>>>()?;
+        each.into_iter().max_by(|a, b| a.ticks.total_cmp(&b.ticks))
+    }
+
+    /// Everything learned, in a fixed order.
+    pub fn save(&self) -> Vec<SavedCost> {
+        let mut saved = Vec::new();
+        for (board_type, board) in &self.boards {
+            let row = |key, sum| SavedCost { board_type: board_type.clone(), key, sum };
+            let mut rows: Vec<(&CostKey, &Sum)> = board.table.iter().collect();
+            rows.sort();
+            saved.extend(rows.into_iter().map(|(key, &sum)| row(Some(key.clone()), sum)));
+            saved.push(row(None, board.overhead));
+        }
+        saved
+    }
+
+    /// Forgets everything and continues from what [`LatencyModel::save`] returned.
+    pub fn restore(&mut self, saved: Vec<SavedCost>) {
+        self.boards.values_mut().for_each(|board| *board = Board::default());
+        for SavedCost { board_type, key, sum } in saved {
+            let Some(board) = self.boards.get_mut(&board_type) else { continue };
+            match key {
+                Some(key) => drop(board.table.insert(key, sum)),
+                None => board.overhead = sum,
+            }
+        }
+        self.fit();
+    }
+
+    /// The key of one layer when the graph's tensors have these bits.
+    pub fn key(&self, layer: usize, tensors: &[Bits], weights: Option<Bits>) -> CostKey {
+        key(&self.graph, layer, tensors, weights)
+    }
+}
+
+impl PartialOrd for Sum {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sum {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.samples, self.ticks).cmp(&(other.samples, other.ticks))
+    }
+}
+
+fn key(graph: &Graph, layer: usize, tensors: &[Bits], weights: Option<Bits>) -> CostKey {
+    let layer = &graph.layers[layer];
+    let of = |TensorId(tensor): TensorId| tensors[tensor];
+    let bits = LayerBits { weights, input: of(layer.inputs[0]), output: of(layer.output) };
+    CostKey { geometry: geometry(graph, layer, tensors), bits }
+}
+
+/// The keys of all layers of a candidate.
+fn keys(space: &Space, bits: &[Bits]) -> Vec<CostKey> {
+    let graph = space.graph();
+    let (tensors, weights) = space.widths(bits);
+    (0..graph.layers.len()).map(|layer| key(graph, layer, &tensors, weights[layer])).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! The cheapest path through stages whose choices depend on each other, under limits on what a whole path uses.
+//!
+//! Neighbouring layers share a tensor, so that their choices of bits are not independent groups: a stage is a layer, a state
+//! the bits of the tensors that wait for a later layer, an arc a layer's choice. What only concerns one layer, such as the
+//! RAM in use while it runs, is decided when arcs are made; flash and time add up over a path.
+//!
+//! Solved by labels from stage to stage (Desrochers and Soumis 1988), pruned by what the rest must use at least, by dominance,
+//! and by a Lagrangian bound. The first pass keeps only labels whose bound is close to the best possible; each pass that ends
+//! without a path allows more, so that the first path found is proven cheapest.
+
+mod bound;
+
+use super::{IlpError, ROUNDING};
+use bound::Bound;
+use std::collections::HashMap;
+
+/// Labels of one stage after which a problem is given up as too hard.
+const MAX_LABELS: usize = 400_000;
+
+/// One choice in a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arc {
+    /// State before it.
+    pub from: usize,
+    /// State after it.
+    pub to: usize,
+    /// What is minimised.
+    pub cost: f64,
+    /// What it uses of each limited resource.
+    pub uses: Vec<f64>,
+}
+
+/// Stages of arcs. A path begins in state 0 and takes one arc of each stage; it may end in any state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathProblem {
+    /// The arcs of each stage.
+    pub stages: Vec<Vec<Arc>>,
+    /// Largest sum of each resource.
+    pub limits: Vec<f64>,
+}
+
+/// The cheapest path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Path {
+    /// Index of the arc taken in each stage.
+    pub arcs: Vec<usize>,
+    /// Sum of their costs.
+    pub cost: f64,
+}
+
+/// A partial path.
+#[derive(Debug, Clone)]
+struct Label {
+    state: usize,
+    cost: f64,
+    uses: Vec<f64>,
+    /// Position in the stage before, and the arc taken from there.
+    parent: usize,
+    arc: usize,
+    /// Where it stands among the excluded paths, while it is the beginning of one.
+    excluded: Option<usize>,
+}
+
+/// Paths that must not be taken, as a tree: node and arc to the next node.
+#[derive(Debug, Default)]
+struct Excluded {
+    edges: HashMap<(usize, usize), usize>,
+    nodes: usize,
+}
+
+impl Excluded {
+    fn new(paths: &[Vec<usize>]) -> Self {
+        let mut tree = Self::default();
+        for path in paths {
+            let mut node = 0;
+            for &arc in path {
+                let next = *tree.edges.entry((node, arc)).or_insert(tree.nodes + 1);
+                tree.nodes = tree.nodes.max(next);
+                node = next;
+            }
+        }
+        tree
+    }
+
+    fn follow(&self, node: Option<usize>, arc: usize) -> Option<usize> {
+        self.edges.get(&(node?, arc)).copied()
+    }
+}
+
+impl PathProblem {
+    /// The cheapest path that meets all limits and is none of `excluded`.
+    ///
+    /// # Errors
+    /// [`IlpError`] when there is none, or the problem is malformed or too hard.
+    pub fn solve(&self, excluded: &[Vec<usize>]) -> Result<Path, IlpError> {
+        self.check()?;
+        let least = bound::least_uses(self);
+        for (resource, &limit) in self.limits.iter().enumerate() {
+            let minimum = least[resource][0].first().copied().unwrap_or(f64::INFINITY);
+            if !minimum.is_finite() {
+                return Err(IlpError::Conflict);
+            }
+            if minimum > self.ceiling(resource) {
+                return Err(IlpError::Infeasible { resource, minimum, limit });
+            }
+        }
+        let bound = Bound::new(self);
+        let dearest = self.dearest();
+        let lowest = bound.lowest();
+        if !lowest.is_finite() {
+            return Err(IlpError::Conflict);
+        }
+        let excluded = Excluded::new(excluded);
+        // Nearly always the optimum is within a small part of the gap to the best path known.
+        let known = if bound.upper.is_finite() { bound.upper } else { dearest };
+        let mut allowance = ((known - lowest).abs() / 64.0).max(1e-9);
+        loop {
+            let ceiling = lowest + allowance;
+            if let Some(path) = self.pass(&bound, &least, &excluded, ceiling)? {
+                return Ok(path);
+            }
+            if ceiling >= dearest {
+                return Err(IlpError::Conflict);
+            }
+            allowance *= 2.0;
+        }
+    }
+
+    /// One pass over the stages that keeps what may end at `ceiling` or below.
+    fn pass(
+        &self,
+        bound: &Bound,
+        least: &[Vec<Vec<f64>>],
+        excluded: &Excluded,
+        ceiling: f64,
+    ) -> Result<Option<Path>, IlpError> {
+        let start =
+            Label { state: 0, cost: 0.0, uses: vec![0.0; self.limits.len()], parent: 0, arc: 0, excluded: Some(0) };
+        let mut kept = vec![vec![start]];
+        for (stage, arcs) in self.stages.iter().enumerate() {
+            let mut labels = Vec::new();
+            for (parent, label) in kept[stage].iter().enumerate() {
+                for (index, arc) in arcs.iter().enumerate().filter(|(_, arc)| arc.from == label.state) {
+                    let next = label.extended(parent, index, arc, excluded);
+                    let to_go = |r: usize| least[r][stage + 1][arc.to];
+                    let fits = (0..next.uses.len()).all(|r| next.uses[r] + to_go(r) <= self.ceiling(r));
+                    if fits && bound.of(&next.uses, next.cost, stage + 1, arc.to) <= ceiling {
+                        labels.push(next);
+                    }
+                }
+            }
+            if labels.len() > MAX_LABELS {
+                return Err(IlpError::TooHard);
+            }
+            kept.push(undominated(labels));
+        }
+        Ok(self.best(&kept, ceiling))
+    }
+
+    /// The cheapest complete label that is no excluded path.
+    fn best(&self, kept: &[Vec<Label>], ceiling: f64) -> Option<Path> {
+        let last = kept.last()?;
+        let open = last.iter().filter(|label| label.excluded.is_none() && label.cost <= ceiling);
+        let mut label = open.min_by(|a, b| a.cost.total_cmp(&b.cost))?;
+        let cost = label.cost;
+        let mut arcs = Vec::new();
+        for stage in kept.iter().rev().skip(1) {
+            arcs.push(label.arc);
+            label = &stage[label.parent];
+        }
+        arcs.reverse();
+        Some(Path { arcs, cost })
+    }
+
+    /// No path costs more.
+    fn dearest(&self) -> f64 {
+        let dearest = |stage: &Vec<Arc>| stage.iter().map(|arc| arc.cost).fold(f64::NEG_INFINITY, f64::max);
+        self.stages.iter().map(dearest).sum()
+    }
+
+    /// Whether a path that is this far above each limit is within all of them, but for rounding.
+    fn within(&self, excess: &[f64]) -> bool {
+        excess.iter().enumerate().all(|(r, &excess)| excess + self.limits[r] <= self.ceiling(r))
+    }
+
+    /// The limit with room for rounding.
+    fn ceiling(&self, resource: usize) -> f64 {
+        let limit = self.limits[resource];
+        limit + ROUNDING * limit.abs().max(1.0)
+    }
+
+    /// States between stages; the first is where a path begins.
+    fn states(&self, before: usize) -> usize {
+        let from = self.stages.get(before).into_iter().flatten().map(|arc| arc.from + 1).max();
+        let to = before.checked_sub(1).map(|stage| self.stages[stage].iter().map(|arc| arc.to + 1).max());
+        from.max(to.flatten()).unwrap_or(0).max(1)
+    }
+
+    fn check(&self) -> Result<(), IlpError> {
+        for (group, arcs) in self.stages.iter().enumerate() {
+            let malformed = |reason| Err(IlpError::Malformed { group, reason });
+            if arcs.is_empty() {
+                return malformed("no choice");
+            }
+            if arcs.iter().any(|arc| arc.uses.len() != self.limits.len()) {
+                return malformed("a choice does not tell its use of every limited resource");
+            }
+            if arcs.iter().any(|arc| !arc.cost.is_finite() || arc.uses.iter().any(|u| !u.is_finite())) {
+                return malformed("a cost or use is not a finite number");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Label {
+    fn extended(&self, parent: usize, index: usize, arc: &Arc, excluded: &Excluded) -> Self {
+        Self {
+            state: arc.to,
+            cost: self.cost + arc.cost,
+            uses: self.uses.iter().zip(&arc.uses).map(|(sum, more)| sum + more).collect(),
+            parent,
+            arc: index,
+            excluded: excluded.follow(self.excluded, index),
+        }
+    }
+
+    /// Whether every continuation of `other` is open to this one and ends no dearer. The beginning of an excluded path is no
+    /// such label: some continuations of it are forbidden.
+    fn dominates(&self, other: &Self) -> bool {
+        self.state == other.state && self.excluded.is_none() && self.uses.iter().zip(&other.uses).all(|(a, b)| a <= b)
+    }
+}
+
+/// Drops labels that another one dominates.
+fn undominated(mut labels: Vec<Label>) -> Vec<Label> {
+    labels.sort_by(|a, b| a.state.cmp(&b.state).then(a.cost.total_cmp(&b.cost)));
+    let mut kept: Vec<Label> = Vec::new();
+    let mut first = 0;
+    for label in labels {
+        if kept.last().is_some_and(|last| last.state != label.state) {
+            first = kept.len();
+        }
+        if !kept[first..].iter().any(|other| other.dominates(&label)) {
+            kept.push(label);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;

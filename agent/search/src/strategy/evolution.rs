@@ -1,0 +1,239 @@
+//! `evolution`: NSGA-II (Deb et al. 2002), one child at a time, over accuracy, ticks, flash and RAM.
+//!
+//! Limits are constraints: what meets them beats what does not. Parents are drawn by tournaments, in turn by front and crowding,
+//! which spreads the front, and by reward, which is what a campaign with limits is after.
+
+use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
+use crate::env::Environment;
+use bitrack_model::Bits;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Candidates that survive.
+const POPULATION: usize = 24;
+/// Random candidates before the first child, besides the uniform ones.
+const RANDOM: usize = 7;
+/// Tensors that a child changes on average.
+const MUTATIONS: f64 = 1.5;
+
+/// A measured candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Individual {
+    bits: Vec<Bits>,
+    /// What is minimised, as the bits of f64 numbers: minus accuracy, ticks, flash, RAM.
+    objectives: [u64; 4],
+    /// By how much limits are exceeded, and the reward; as bits.
+    excess: u64,
+    reward: u64,
+}
+
+impl Individual {
+    fn objectives(&self) -> [f64; 4] {
+        self.objectives.map(f64::from_bits)
+    }
+
+    fn excess(&self) -> f64 {
+        f64::from_bits(self.excess)
+    }
+
+    fn reward(&self) -> f64 {
+        f64::from_bits(self.reward)
+    }
+
+    /// Constrained domination.
+    fn dominates(&self, other: &Self) -> bool {
+        if self.excess() != other.excess() {
+            return self.excess() < other.excess();
+        }
+        let pairs = || self.objectives().into_iter().zip(other.objectives());
+        pairs().all(|(a, b)| a <= b) && pairs().any(|(a, b)| a < b)
+    }
+}
+
+/// The strategy.
+#[derive(Debug)]
+pub struct Evolution {
+    rng: ChaCha8Rng,
+    proposed: usize,
+    population: Vec<Individual>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    rng: RngState,
+    proposed: usize,
+    population: Vec<Individual>,
+}
+
+impl Evolution {
+    /// Reproducible from its seed.
+    pub fn new(seed: u64) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), proposed: 0, population: Vec::new() }
+    }
+
+    /// The corners of the space first, then random candidates, then children.
+    fn next(&mut self, env: &Environment) -> Vec<Bits> {
+        let corners = [(Bits::Eight, Bits::Eight), (Bits::Four, Bits::Eight), (Bits::Four, Bits::Four)];
+        self.proposed += 1;
+        match corners.get(self.proposed - 1) {
+            Some(&(weights, activations)) => env.space.uniform(weights, activations),
+            None if self.proposed <= corners.len() + RANDOM || self.population.len() < 2 => {
+                (0..env.space.len()).map(|_| Bits::ALL[self.rng.random_range(0..3)]).collect()
+            }
+            None => self.child(),
+        }
+    }
+
+    fn child(&mut self) -> Vec<Bits> {
+        let ranks = ranks(&self.population);
+        let by_front = self.rng.random::<bool>();
+        let (mother, father) = (self.parent(&ranks, by_front), self.parent(&ranks, by_front));
+        let chance = MUTATIONS / self.population[mother].bits.len() as f64;
+        let gene = |slot: usize| {
+            let parent = if self.rng.random::<bool>() { mother } else { father };
+            let width = self.population[parent].bits[slot];
+            match self.rng.random::<f64>() < chance {
+                true => Bits::ALL[(width.index() + self.rng.random_range(1..3)) % 3],
+                false => width,
+            }
+        };
+        (0..self.population[mother].bits.len()).map(gene).collect()
+    }
+
+    /// The better of two at random.
+    fn parent(&mut self, ranks: &[(usize, f64)], by_front: bool) -> usize {
+        let [a, b] = [0; 2].map(|_| self.rng.random_range(0..self.population.len()));
+        let better = match by_front {
+            true => precedes(ranks[a], ranks[b]),
+            false => self.population[a].reward() >= self.population[b].reward(),
+        };
+        if better { a } else { b }
+    }
+}
+
+/// Earlier front, then more room around it.
+fn precedes(a: (usize, f64), b: (usize, f64)) -> bool {
+    a.0 < b.0 || (a.0 == b.0 && a.1 >= b.1)
+}
+
+/// Front, counted from 0, and crowding distance of each.
+fn ranks(population: &[Individual]) -> Vec<(usize, f64)> {
+    let mut ranks = vec![(usize::MAX, 0.0); population.len()];
+    let mut front = 0;
+    while ranks.iter().any(|rank| rank.0 == usize::MAX) {
+        let open: Vec<usize> = (0..population.len()).filter(|&i| ranks[i].0 == usize::MAX).collect();
+        let beaten = |i: usize| open.iter().any(|&j| population[j].dominates(&population[i]));
+        let best: Vec<usize> = open.iter().copied().filter(|&i| !beaten(i)).collect();
+        for (&i, crowding) in best.iter().zip(crowding(population, &best)) {
+            ranks[i] = (front, crowding);
+        }
+        front += 1;
+    }
+    ranks
+}
+
+/// Sum over the objectives of the distance between a member's neighbours; infinite at the ends.
+fn crowding(population: &[Individual], front: &[usize]) -> Vec<f64> {
+    let mut distances = vec![0.0; front.len()];
+    for objective in 0..4 {
+        let value = |at: usize| population[front[at]].objectives()[objective];
+        let mut order: Vec<usize> = (0..front.len()).collect();
+        order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
+        let (Some(&first), Some(&last)) = (order.first(), order.last()) else { continue };
+        let range = value(last) - value(first);
+        (distances[first], distances[last]) = (f64::INFINITY, f64::INFINITY);
+        for at in 1..order.len().saturating_sub(1) {
+            distances[order[at]] += (value(order[at + 1]) - value(order[at - 1])) / range.max(1e-12);
+        }
+    }
+    distances
+}
+
+impl Strategy for Evolution {
+    fn name(&self) -> &'static str {
+        "evolution"
+    }
+
+    fn propose(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
+        let bits = self.next(env);
+        Ok(Some(Proposal::of_bits(env, bits)))
+    }
+
+    fn observe(&mut self, env: &Environment, outcome: &Outcome) -> Result<(), StrategyError> {
+        let (Some(reward), Some(measured)) = (outcome.reward, outcome.measured) else { return Ok(()) };
+        if self.population.iter().any(|known| known.bits == outcome.bits) {
+            return Ok(());
+        }
+        let footprint = env.costs.footprint(&outcome.bits);
+        let over = |used: f64, limit: Option<u64>| limit.map_or(0.0, |limit| (used / limit as f64 - 1.0).max(0.0));
+        let ticks = measured.ticks.map_or(f64::MAX, |ticks| ticks as f64);
+        let (flash, ram) = (footprint.flash_bytes as f64, footprint.ram_bytes as f64);
+        let excess = over(ticks, env.limits.latency_ticks)
+            + over(flash, env.limits.flash_bytes)
+            + over(ram, env.limits.ram_bytes);
+        self.population.push(Individual {
+            bits: outcome.bits.clone(),
+            objectives: [-measured.accuracy, ticks, flash, ram].map(f64::to_bits),
+            excess: excess.to_bits(),
+            reward: reward.to_bits(),
+        });
+        if self.population.len() > POPULATION {
+            let ranks = ranks(&self.population);
+            let best = (0..self.population.len())
+                .max_by(|&a, &b| self.population[a].reward().total_cmp(&self.population[b].reward()));
+            let others = (0..self.population.len()).filter(|&i| Some(i) != best);
+            if let Some(worst) = others.reduce(|worst, i| if precedes(ranks[worst], ranks[i]) { i } else { worst }) {
+                self.population.remove(worst);
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&self) -> Result<Blob, StrategyError> {
+        let (rng, population) = (RngState::of(&self.rng), self.population.clone());
+        Ok(Blob::new(self.name(), &Header { rng, proposed: self.proposed, population }, &[]))
+    }
+
+    fn load(&mut self, blob: &Blob) -> Result<(), StrategyError> {
+        let header: Header = blob.header(self.name())?;
+        (self.rng, self.proposed, self.population) = (header.rng.rng(), header.proposed, header.population);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn individual(objectives: [f64; 4], excess: f64) -> Individual {
+        Individual {
+            bits: vec![],
+            objectives: objectives.map(f64::to_bits),
+            excess: excess.to_bits(),
+            reward: 0f64.to_bits(),
+        }
+    }
+
+    #[test]
+    fn fronts_are_peeled_and_limits_come_first() {
+        let population = [
+            individual([-0.9, 10.0, 5.0, 5.0], 0.0),
+            individual([-0.8, 5.0, 5.0, 5.0], 0.0),
+            individual([-0.8, 10.0, 5.0, 5.0], 0.0),
+            individual([-0.99, 1.0, 1.0, 1.0], 0.1),
+        ];
+        let fronts: Vec<usize> = ranks(&population).into_iter().map(|(front, _)| front).collect();
+        assert_eq!(fronts, [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn the_ends_of_a_front_have_all_the_room() {
+        let population = [0.0, 1.0, 4.0, 5.0].map(|x| individual([x, -x, 0.0, 0.0], 0.0));
+        let room = crowding(&population, &[0, 1, 2, 3]);
+        assert!(room[0].is_infinite() && room[3].is_infinite());
+        assert!((room[1] - 1.6).abs() < 1e-9 && (room[2] - 1.6).abs() < 1e-9, "{room:?}");
+    }
+}

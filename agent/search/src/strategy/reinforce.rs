@@ -1,0 +1,221 @@
+//! `reinforce`: FLIQS's policy (Dotzel et al. 2023), black-box: one categorical distribution per tensor, policy gradient,
+//! and a penalty on entropy that ramps up along a cosine, so that it explores first and settles in the end.
+//!
+//! Black-box, because only the policy is trained: every configuration is judged with the weights that quantization gives it.
+//! Training policy and shared weights together is what FLIQS calls one-shot.
+
+use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
+use crate::env::Environment;
+use bitrack_model::Bits;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Evaluations for which [`ReinforceConfig::default`] was chosen.
+const USUAL_EVALUATIONS: usize = 500;
+/// Advantages count up to this many standard deviations.
+const MAX_ADVANTAGE: f64 = 3.0;
+
+/// What a campaign may set under `agent.reinforce`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReinforceConfig {
+    /// Step size of the policy's logits per standard deviation of reward.
+    pub rate: f64,
+    /// Weight of the entropy penalty at the end of the search; it is 0 at the beginning.
+    pub entropy: f64,
+    /// Share of the old value that the moving averages of reward and its variance keep per evaluation.
+    pub decay: f64,
+    /// Evaluations over which the entropy penalty ramps up.
+    pub evaluations: usize,
+}
+
+impl Default for ReinforceConfig {
+    fn default() -> Self {
+        Self { rate: 0.1, entropy: 0.1, decay: 0.9, evaluations: USUAL_EVALUATIONS }
+    }
+}
+
+impl ReinforceConfig {
+    /// Faster steps for shorter searches, by the root of how much shorter.
+    pub fn for_budget(evaluations: usize) -> Self {
+        let usual = Self::default();
+        let shorter = USUAL_EVALUATIONS as f64 / evaluations.max(1) as f64;
+        Self { rate: usual.rate * shorter.sqrt().clamp(0.5, 3.0), evaluations: evaluations.max(1), ..usual }
+    }
+}
+
+/// Independent categorical distributions, trained by REINFORCE (Williams 1992) against a moving average.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Categorical {
+    config: ReinforceConfig,
+    /// Per decision: a logit per choice.
+    logits: Vec<Vec<f64>>,
+    /// Moving averages of reward and of its squared distance from it.
+    average: Option<(f64, f64)>,
+    observed: usize,
+}
+
+impl Categorical {
+    /// Uniform distributions over `choices[i]` choices for decision `i`.
+    pub fn new(choices: impl IntoIterator<Item = usize>, config: ReinforceConfig) -> Self {
+        let logits = choices.into_iter().map(|n| vec![0.0; n]).collect();
+        Self { config, logits, average: None, observed: 0 }
+    }
+
+    /// Draws one choice per decision.
+    pub fn sample(&self, rng: &mut impl Rng) -> Vec<usize> {
+        let draw = |logits: &Vec<f64>| {
+            let mut left: f64 = rng.random();
+            let below = |p: &f64| {
+                left -= p;
+                left < 0.0
+            };
+            softmax(logits).iter().position(below).unwrap_or(logits.len() - 1)
+        };
+        self.logits.iter().map(draw).collect()
+    }
+
+    /// Makes choices likelier by how much better than usual they did.
+    pub fn learn(&mut self, choices: &[usize], reward: f64) {
+        let advantage = self.advantage(reward);
+        let done = (self.observed as f64 / self.config.evaluations as f64).min(1.0);
+        let penalty = self.config.entropy * 0.5 * (1.0 - (std::f64::consts::PI * done).cos());
+        self.observed += 1;
+        for (logits, &chosen) in self.logits.iter_mut().zip(choices) {
+            let p = softmax(logits);
+            let entropy: f64 = p.iter().map(|p| -p * p.ln()).sum();
+            for (choice, logit) in logits.iter_mut().enumerate() {
+                let towards = f64::from(u8::from(choice == chosen)) - p[choice];
+                // The gradient of minus the entropy.
+                let sharper = p[choice] * (p[choice].ln() + entropy);
+                *logit += self.config.rate * (advantage * towards + penalty * sharper);
+            }
+        }
+    }
+
+    fn advantage(&mut self, reward: f64) -> f64 {
+        let Some((mean, variance)) = self.average else {
+            self.average = Some((reward, 0.0));
+            return 0.0;
+        };
+        let keep = self.config.decay;
+        let off = reward - mean;
+        let variance = keep * variance + (1.0 - keep) * off * off;
+        self.average = Some((mean + (1.0 - keep) * off, variance));
+        (off / variance.sqrt().max(1e-12)).clamp(-MAX_ADVANTAGE, MAX_ADVANTAGE)
+    }
+}
+
+/// Probabilities, none of them 0.
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let raised: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp().max(1e-9)).collect();
+    let sum: f64 = raised.iter().sum();
+    raised.into_iter().map(|value| value / sum).collect()
+}
+
+/// The strategy: the distributions over a network's tensors.
+#[derive(Debug)]
+pub struct Reinforce {
+    rng: ChaCha8Rng,
+    config: ReinforceConfig,
+    /// Known once the number of tensors is.
+    policy: Option<Categorical>,
+}
+
+/// The saved state; numbers as bits, which JSON would round.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    rng: RngState,
+    logits: Option<Vec<Vec<u64>>>,
+    average: Option<[u64; 2]>,
+    observed: usize,
+}
+
+impl Reinforce {
+    /// Reproducible from its seed.
+    pub fn new(seed: u64, config: ReinforceConfig) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), config, policy: None }
+    }
+
+    fn policy(&mut self, env: &Environment) -> &mut Categorical {
+        let config = &self.config;
+        self.policy.get_or_insert_with(|| {
+            Categorical::new(std::iter::repeat_n(Bits::ALL.len(), env.space.len()), config.clone())
+        })
+    }
+}
+
+impl Strategy for Reinforce {
+    fn name(&self) -> &'static str {
+        "reinforce"
+    }
+
+    fn propose(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
+        let policy = self.policy(env).clone();
+        let bits = policy.sample(&mut self.rng).into_iter().map(|choice| Bits::ALL[choice]).collect();
+        Ok(Some(Proposal::of_bits(env, bits)))
+    }
+
+    fn observe(&mut self, env: &Environment, outcome: &Outcome) -> Result<(), StrategyError> {
+        let Some(reward) = outcome.reward else { return Ok(()) };
+        let ran: Vec<usize> = outcome.bits.iter().map(|bits| bits.index()).collect();
+        self.policy(env).learn(&ran, reward);
+        Ok(())
+    }
+
+    fn save(&self) -> Result<Blob, StrategyError> {
+        let to_bits = |values: &Vec<f64>| values.iter().map(|value| value.to_bits()).collect();
+        let policy = self.policy.as_ref();
+        let header = Header {
+            rng: RngState::of(&self.rng),
+            logits: policy.map(|policy| policy.logits.iter().map(to_bits).collect()),
+            average: policy.and_then(|policy| policy.average).map(|(mean, var)| [mean.to_bits(), var.to_bits()]),
+            observed: policy.map_or(0, |policy| policy.observed),
+        };
+        Ok(Blob::new(self.name(), &header, &[]))
+    }
+
+    fn load(&mut self, blob: &Blob) -> Result<(), StrategyError> {
+        let header: Header = blob.header(self.name())?;
+        self.rng = header.rng.rng();
+        let from_bits = |values: Vec<u64>| values.into_iter().map(f64::from_bits).collect();
+        self.policy = header.logits.map(|logits| Categorical {
+            config: self.config.clone(),
+            logits: logits.into_iter().map(from_bits).collect(),
+            average: header.average.map(|[mean, var]| (f64::from_bits(mean), f64::from_bits(var))),
+            observed: header.observed,
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_better_choice_becomes_likelier_and_the_policy_settles() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut policy = Categorical::new([3, 3, 3, 3], ReinforceConfig::for_budget(300));
+        for _ in 0..300 {
+            let choices = policy.sample(&mut rng);
+            let reward = choices.iter().enumerate().filter(|&(i, &choice)| choice == i % 3).count() as f64;
+            policy.learn(&choices, reward);
+        }
+        for (i, logits) in policy.logits.iter().enumerate() {
+            assert!(softmax(logits)[i % 3] > 0.9, "decision {i}: {:?}", softmax(logits));
+        }
+    }
+
+    #[test]
+    fn the_entropy_penalty_alone_sharpens() {
+        let config = ReinforceConfig { entropy: 5.0, evaluations: 1, ..ReinforceConfig::default() };
+        let mut policy = Categorical::new([3], config);
+        policy.logits[0] = vec![0.1, 0.0, 0.0];
+        (0..50).for_each(|_| policy.learn(&[0], 1.0));
+        assert!(softmax(&policy.logits[0])[0] > 0.5, "{:?}", softmax(&policy.logits[0]));
+    }
+}
