@@ -23,6 +23,7 @@
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 
 mod bytes;
+mod crc;
 mod header;
 mod op;
 mod tensor;
@@ -32,22 +33,14 @@ mod view;
 #[cfg(feature = "std")]
 pub mod builder;
 
+pub use crc::crc32;
 pub use header::{HEADER_LEN, Header, MAGIC, VERSION};
 pub use op::{NO_TENSOR, OP_LEN, Op, OpKind, Section};
 pub use tensor::{TENSOR_LEN, Tensor, pixel_bytes};
 pub use view::{Image, Vector};
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
-
 /// Tables and sections start at multiples of this many bytes, so that a Cortex-M reads whole words.
 pub const ALIGN: usize = 4;
-
-const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
-
-/// CRC-32 (ISO-HDLC, the one of zip and Ethernet) as every checksum of the image uses it.
-pub fn crc32(bytes: &[u8]) -> u32 {
-    CRC.checksum(bytes)
-}
 
 /// Why bytes are not an image that may be run. Offsets are bytes from the start of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

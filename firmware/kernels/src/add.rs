@@ -1,7 +1,7 @@
 //! Residual addition of two tensors of one shape.
 
 use crate::error::check_len;
-use crate::quads::{self, ByteRange, QUAD, quad_bytes};
+use crate::runs::Sum;
 use crate::shape::ShapeError;
 use crate::{Bits, KernelError, activations};
 
@@ -64,57 +64,22 @@ impl AddArgs<'_> {
 }
 
 /// Adds two packed tensors.
+#[inline(never)]
 pub fn run(args: AddArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
-    match (args.bits1, args.bits2, args.out_bits) {
-        // The common cases get a loop of their own, without decisions in it.
-        (Bits::B8, Bits::B8, Bits::B8) => add(args, [Bits::B8; 3]),
-        (Bits::B4, Bits::B4, Bits::B4) => add(args, [Bits::B4; 3]),
-        (Bits::B2, Bits::B2, Bits::B2) => add(args, [Bits::B2; 3]),
-        (bits1, bits2, out_bits) => add(args, [bits1, bits2, out_bits]),
-    }
-    Ok(())
-}
-
-#[inline(always)]
-fn add(args: AddArgs<'_>, [bits1, bits2, out_bits]: [Bits; 3]) {
+    let bits = [args.bits1, args.bits2, args.out_bits];
     let channels = usize::from(args.channels);
-    let whole = channels / QUAD * QUAD;
-    let range = ByteRange::new(args.act_min, args.act_max);
-    let formula = Formula { mults: [args.mult1, args.mult2], bias: args.bias, shift: args.shift };
-    let strides = [bits1, bits2, out_bits].map(|bits| activations::pixel_bytes(channels, bits));
+    let [act_min, act_max] = [args.act_min, args.act_max];
+    let sum = Sum { bits, mults: [args.mult1, args.mult2], bias: args.bias, shift: args.shift, act_min, act_max };
+    let strides = bits.map(|bits| activations::pixel_bytes(channels, bits));
+    if bits.iter().zip(strides).all(|(bits, stride)| stride * bits.per_byte() == channels) {
+        // No pad bits anywhere: one long pixel.
+        sum.apply([args.input1, args.input2], args.output, args.pixels as usize * channels);
+        return Ok(());
+    }
     let inputs = args.input1.chunks_exact(strides[0]).zip(args.input2.chunks_exact(strides[1]));
     for ((x1, x2), y) in inputs.zip(args.output.chunks_exact_mut(strides[2])) {
-        let [step1, step2, step] = [bits1, bits2, out_bits].map(|bits| quad_bytes(QUAD, bits));
-        let quads = x1.chunks_exact(step1).zip(x2.chunks_exact(step2)).zip(y.chunks_exact_mut(step));
-        for ((x1, x2), y) in quads.take(whole / QUAD) {
-            let word = formula.apply(quads::read(x1, bits1), quads::read(x2, bits2));
-            quads::write(y, range.clamp(word), QUAD, out_bits);
-        }
-        if whole < channels {
-            let [x1, x2] = [(x1, bits1), (x2, bits2)].map(|(x, bits)| quads::read(&x[quad_bytes(whole, bits)..], bits));
-            let word = range.clamp(formula.apply(x1, x2));
-            quads::write(&mut y[quad_bytes(whole, out_bits)..], word, channels - whole, out_bits);
-        }
+        sum.apply([x1, x2], y, channels);
     }
-}
-
-struct Formula {
-    mults: [i32; 2],
-    bias: i32,
-    shift: u8,
-}
-
-impl Formula {
-    /// Four sums, each saturated to a byte.
-    #[inline(always)]
-    fn apply(&self, x1: u32, x2: u32) -> u32 {
-        let byte = |word: u32, c: usize| (word >> (8 * c) & 0xFF) as i32;
-        (0..QUAD).fold(0, |word, c| {
-            let first = byte(x1, c).wrapping_mul(self.mults[0]);
-            let second = byte(x2, c).wrapping_mul(self.mults[1]);
-            let y = first.wrapping_add(second).wrapping_add(self.bias) >> self.shift;
-            word | (y.clamp(0, 255) as u32) << (8 * c)
-        })
-    }
+    Ok(())
 }

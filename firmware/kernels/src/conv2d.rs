@@ -72,6 +72,7 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &
 }
 
 /// Runs the convolution.
+#[inline(never)]
 pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, in_zero, requant, .. } = args;
     shape.validate()?;

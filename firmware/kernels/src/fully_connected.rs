@@ -1,6 +1,6 @@
 //! A fully connected layer on one vector.
 
-use crate::columns::{Order, Writer, as_words};
+use crate::columns::{Lane, Order, Writer, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
@@ -80,16 +80,16 @@ pub fn pack(shape: &FcShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &mu
 }
 
 /// Runs the layer.
+#[inline(never)]
 pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
     let k = k8(&args.shape);
     let bits = [args.w_bits, args.in_bits, args.out_bits];
     let panel = Panel::new::<1>(args.weights, args.channels, k, bits, args.requant)?;
     let words = &mut as_words(args.scratch)[..k / 2];
-    let mut writer = Writer::<1>::new(words, 0, order(args.in_bits));
+    let mut writer = Writer::new(words, Lane::ALONE, order(args.in_bits));
     writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
-    writer.end_row();
-    writer.fill(0, k - (args.shape.in_features as usize).next_multiple_of(order(args.in_bits).group()));
+    writer.fill(0, k - args.shape.in_features as usize);
     let sums = [writer.sum()];
     panel.run(&Columns { words, sums }, args.output, [0]);
     args.requant.clamp_tensor(args.output, args.shape.out_features as usize, args.out_bits);

@@ -37,6 +37,7 @@ mod quads;
 pub mod reference;
 mod requant;
 pub mod reshape;
+mod runs;
 mod shape;
 pub mod softmax;
 

@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use crate::error::check_len;
 use crate::quads::{self, QUAD, quad_bytes};
-use crate::requant::{Rescale, requantize};
+use crate::requant::{Requant, Rescale, requantize};
+use crate::runs::Run;
 use crate::shape::ShapeError;
 use crate::{Bits, KernelError, PoolShape, activations};
 
@@ -51,6 +52,7 @@ pub struct MaxArgs<'a> {
 pub const MAX_AVERAGE_WINDOW: u32 = 1 << 16;
 
 /// Average pooling.
+#[inline(never)]
 pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
     let AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
     validate(&shape, in_bits, out_bits, input, output)?;
@@ -59,14 +61,16 @@ pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
     if full > MAX_AVERAGE_WINDOW {
         return Err(ShapeError::TooLarge.into());
     }
-    for_each_quad(&shape, in_bits, out_bits, input, output, |window| {
+    for_each_quad(&shape, in_bits, out_bits, input, output, &|window| {
         let count = window.len() as u32;
-        window.sums().map(|sum| average_of(sum - count as i32 * i32::from(in_zero), count, full, rescale))
+        let mult = if count == full { i64::from(rescale.mult) } else { stretched(rescale.mult as u32, full, count) };
+        window.sums().map(|sum| average_of(sum - count as i32 * i32::from(in_zero), mult, rescale.requant))
     });
     Ok(())
 }
 
 /// Max pooling.
+#[inline(never)]
 pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
     let MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
     validate(&shape, in_bits, out_bits, input, output)?;
@@ -75,102 +79,84 @@ pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
         None if in_bits != out_bits => return Err(KernelError::Constant { name: "rescale" }),
         None => {}
     }
-    for_each_quad(&shape, in_bits, out_bits, input, output, |window| match rescale {
+    for_each_quad(&shape, in_bits, out_bits, input, output, &|window| match rescale {
         Some(r) => window.maxima().map(|max| requantize(i32::from(max) - i32::from(in_zero), r.mult, r.requant)),
         None => window.maxima(),
     });
     Ok(())
 }
 
+#[inline(never)]
 fn validate(shape: &PoolShape, in_bits: Bits, out_bits: Bits, input: &[u8], output: &[u8]) -> Result<(), KernelError> {
     shape.validate()?;
     check_len("input", input.len(), shape.input_bytes(in_bits))?;
     check_len("output", output.len(), shape.output_bytes(out_bits))
 }
 
-/// The rule of [`AverageArgs`] for a window of `count` values with offset-free sum `acc`.
-fn average_of(acc: i32, count: u32, full: u32, rescale: Rescale) -> u8 {
-    let requant = rescale.requant;
-    let mult = match count == full {
-        true => i64::from(rescale.mult),
-        false => i64::from(rescale.mult) * i64::from(full) / i64::from(count),
-    };
-    let scaled = ((i64::from(acc) << requant.shift).wrapping_mul(mult).wrapping_add(1 << 31)) >> 32;
-    let y = scaled.wrapping_add(i64::from(requant.out_zero));
-    y.clamp(i64::from(requant.act_min), i64::from(requant.act_max)) as u8
+/// The rule of [`AverageArgs`] for a window with offset-free sum `acc`.
+#[inline(never)]
+fn average_of(acc: i32, mult: i64, requant: Requant) -> u8 {
+    let scaled = (i64::from(acc).wrapping_mul(mult) << requant.shift).wrapping_add(1 << 31) >> 32;
+    let y = (scaled as i32).saturating_add(requant.out_zero.into());
+    y.clamp(requant.act_min.into(), requant.act_max.into()) as u8
+}
+
+/// `floor(mult * full / count)` for `full` and `count` up to [`MAX_AVERAGE_WINDOW`]: a long division by digits of 16 bits, each
+/// of which a 32-bit core divides in one instruction.
+fn stretched(mult: u32, full: u32, count: u32) -> i64 {
+    let product = u64::from(mult) * u64::from(full);
+    let (mut quotient, mut rest) = (0, 0);
+    for digit in [32, 16, 0].map(|at| (product >> at) as u32 & 0xFFFF) {
+        let part = rest << 16 | digit;
+        quotient = quotient << 16 | i64::from(part / count);
+        rest = part % count;
+    }
+    quotient
 }
 
 /// The input values under one output pixel, four channels at a time.
 struct Window<'a> {
-    /// From the quad's first channel in the first pixel on.
-    input: &'a [u8],
+    /// Of the window's first row; from the quad's first channel in the first pixel on.
+    first: Run<'a>,
     rows: usize,
-    columns: usize,
     row_bytes: usize,
-    pixel_bytes: usize,
-    quad_bytes: usize,
-    bits: Bits,
 }
 
 impl Window<'_> {
     fn len(&self) -> usize {
-        self.rows * self.columns
+        self.rows * self.first.count
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Run<'_>> {
+        let first = self.first;
+        (0..self.rows).map(move |row| Run { bytes: &first.bytes[row * self.row_bytes..], ..first })
     }
 
     fn sums(&self) -> [i32; QUAD] {
-        match self.bits {
-            Bits::B8 => self.sums_at(Bits::B8),
-            Bits::B4 => self.sums_at(Bits::B4),
-            Bits::B2 => self.sums_at(Bits::B2),
-        }
-    }
-
-    #[inline(always)]
-    fn sums_at(&self, bits: Bits) -> [i32; QUAD] {
         let mut sums = [0; QUAD];
-        for row in 0..self.rows {
-            let start = row * self.row_bytes;
-            let row = &self.input[start..start + (self.columns - 1) * self.pixel_bytes + self.quad_bytes];
-            for part in row.chunks(MAX_PAIR_SUM * self.pixel_bytes) {
-                let (mut even, mut odd) = (0u32, 0u32);
-                for pixel in part.chunks(self.pixel_bytes) {
-                    let word = quads::read(&pixel[..self.quad_bytes], bits);
-                    even += word & 0x00FF_00FF;
-                    odd += (word >> 8) & 0x00FF_00FF;
-                }
-                for (sum, part) in sums.iter_mut().zip([even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16]) {
-                    *sum += part as i32;
-                }
-            }
+        for row in self.rows() {
+            sums.iter_mut().zip(row.sums()).for_each(|(sum, part)| *sum += part as i32);
         }
         sums
     }
 
     fn maxima(&self) -> [u8; QUAD] {
         let mut maxima = [0; QUAD];
-        for row in 0..self.rows {
-            let pixels = &self.input[row * self.row_bytes..];
-            for x in 0..self.columns {
-                let word = quads::read(&pixels[x * self.pixel_bytes..][..self.quad_bytes], self.bits);
-                for (max, byte) in maxima.iter_mut().zip(word.to_le_bytes()) {
-                    *max = byte.max(*max);
-                }
-            }
+        for row in self.rows() {
+            maxima.iter_mut().zip(row.maxima()).for_each(|(max, value)| *max = value.max(*max));
         }
         maxima
     }
 }
 
-/// How many bytes can be added in 16 bits.
-const MAX_PAIR_SUM: usize = 257;
-
+#[inline(never)]
 fn for_each_quad(
     shape: &PoolShape,
     in_bits: Bits,
     out_bits: Bits,
     input: &[u8],
     output: &mut [u8],
-    value: impl Fn(&Window<'_>) -> [u8; QUAD],
+    value: &dyn Fn(&Window<'_>) -> [u8; QUAD],
 ) {
     let channels = usize::from(shape.channels);
     let pixel_bytes = activations::pixel_bytes(channels, in_bits);
@@ -188,13 +174,14 @@ fn for_each_quad(
         for first in (0..channels).step_by(QUAD) {
             let live = QUAD.min(channels - first);
             let window = Window {
-                input: &input[start + quad_bytes(first, in_bits)..],
+                first: Run {
+                    bytes: &input[start + quad_bytes(first, in_bits)..],
+                    step: pixel_bytes,
+                    count: column_count,
+                    bits: in_bits,
+                },
                 rows: row_count,
-                columns: column_count,
                 row_bytes,
-                pixel_bytes,
-                quad_bytes: quad_bytes(live, in_bits),
-                bits: in_bits,
             };
             let word = u32::from_le_bytes(value(&window));
             quads::write(&mut pixel[quad_bytes(first, out_bits)..], word, live, out_bits);

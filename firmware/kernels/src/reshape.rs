@@ -47,6 +47,7 @@ pub const fn is_alias(in_c: u32, out_c: u32, bits: Bits) -> bool {
 }
 
 /// Copies the values in row-major order into the output's packing.
+#[inline(never)]
 pub fn run(args: ReshapeArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
     if is_alias(args.in_c, args.out_c, args.bits) {
@@ -54,15 +55,12 @@ pub fn run(args: ReshapeArgs<'_>) -> Result<(), KernelError> {
         return Ok(());
     }
     let (in_c, out_c) = (args.in_c as usize, args.out_c as usize);
-    let in_stride = activations::pixel_bytes(in_c, args.bits);
-    let pixels = args.input.chunks_exact(in_stride);
-    let mut values = pixels.flat_map(|pixel| (0..in_c).map(|c| activations::get(pixel, c, args.bits)));
-    let out_stride = activations::pixel_bytes(out_c, args.bits);
-    for pixel in args.output.chunks_exact_mut(out_stride) {
-        pixel.fill(0);
-        for (c, value) in values.by_ref().take(out_c).enumerate() {
-            activations::or(pixel, c, args.bits, value);
-        }
+    let [in_stride, out_stride] = [in_c, out_c].map(|channels| activations::pixel_bytes(channels, args.bits));
+    args.output.fill(0);
+    for value in 0..args.in_pixels as usize * in_c {
+        let source = &args.input[value / in_c * in_stride..];
+        let target = &mut args.output[value / out_c * out_stride..];
+        activations::or(target, value % out_c, args.bits, activations::get(source, value % in_c, args.bits));
     }
     Ok(())
 }

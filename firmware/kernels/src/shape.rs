@@ -128,6 +128,7 @@ pub struct PoolShape {
 
 impl PoolShape {
     /// Checks that every window holds at least one input value.
+    #[inline(never)]
     pub fn validate(&self) -> Result<(), ShapeError> {
         self.as_depthwise().validate()
     }

@@ -14,6 +14,7 @@ pub const MAX_CLASSES: usize = 128;
 ///
 /// `table[d]` is `round(2^23 * exp(-in_scale * d))` for `d` in `0..2^bits`, built by the host; `table[0]` must
 /// not be zero and no entry may exceed [`MAX_ENTRY`]. `n` is at most [`MAX_CLASSES`].
+#[inline(never)]
 pub fn run(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &mut [u8]) -> Result<(), KernelError> {
     validate(input, bits, n, table, output)?;
     let values = || (0..n).map(|c| activations::get(input, c, bits));

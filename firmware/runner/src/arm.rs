@@ -12,6 +12,8 @@ use cortex_m::peripheral::SCB;
 use crate::board::Board;
 use crate::session::Session;
 
+core::arch::global_asm!(include_str!("arm/bytes.s"), options(raw));
+
 /// A board that can be brought up, and that can still speak when everything else is broken.
 pub trait Firmware: Board + Sized {
     /// Clocks, timer, UART. Called once, before anything else.

@@ -1,7 +1,6 @@
 //! Bytes on the line and back: COBS, checksum, version, direction, sequence number.
 
 use cobs::CobsEncoder;
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::{MAX_FRAME, MAX_RAW, Request, Response, WIRE_VERSION};
@@ -9,8 +8,6 @@ use crate::{MAX_FRAME, MAX_RAW, Request, Response, WIRE_VERSION};
 /// Version, direction and sequence number.
 pub(crate) const HEAD_LEN: usize = 4;
 pub(crate) const CRC_LEN: usize = 4;
-
-const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// Who a frame is meant for. On the line, so that a port that echoes is not mistaken for a board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +119,7 @@ impl<'a> Frame<'a> {
     fn parse(raw: &'a [u8]) -> Result<Self, FrameError> {
         let (checked, crc) = raw.split_last_chunk::<CRC_LEN>().ok_or(FrameError::Malformed)?;
         let (head, body) = checked.split_first_chunk::<HEAD_LEN>().ok_or(FrameError::Malformed)?;
-        if CRC.checksum(checked) != u32::from_le_bytes(*crc) {
+        if crc32(checked) != u32::from_le_bytes(*crc) {
             return Err(FrameError::BadCrc);
         }
         let [version, direction, seq_lo, seq_hi] = *head;
@@ -146,7 +143,7 @@ pub fn encode<'b, M: Message>(message: &M, seq: u16, buf: &'b mut [u8]) -> Resul
     let [seq_lo, seq_hi] = seq.to_le_bytes();
     head.copy_from_slice(&[WIRE_VERSION, M::DIRECTION.code(), seq_lo, seq_hi]);
     let (checked, tail) = raw.split_at_mut(HEAD_LEN + body_len);
-    tail[..CRC_LEN].copy_from_slice(&CRC.checksum(checked).to_le_bytes());
+    tail[..CRC_LEN].copy_from_slice(&crc32(checked).to_le_bytes());
     stuff(&raw[..HEAD_LEN + body_len + CRC_LEN], buf)
 }
 
@@ -218,4 +215,10 @@ impl Decoder {
 fn unstuff(stuffed: &mut [u8]) -> Result<Frame<'_>, FrameError> {
     let len = cobs::decode_in_place(stuffed).map_err(|_| FrameError::Malformed)?;
     Frame::parse(stuffed.get(..len).ok_or(FrameError::Malformed)?)
+}
+
+/// CRC-32 (ISO-HDLC), bit by bit: a table would be a kilobyte of the board's flash, and a frame is short.
+fn crc32(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32, _| crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), shift))
 }

@@ -14,6 +14,7 @@ mod harness;
 mod networks;
 #[path = "../../tests/harness/shapes.rs"]
 mod shapes;
+mod unweighted;
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
@@ -31,6 +32,7 @@ static HEAP: Bump = Bump::new();
 fn main() -> ! {
     board::start_counter();
     let mut good = check_tables();
+    good &= unweighted::check();
     for w_bits in Bits::ALL {
         for in_bits in Bits::ALL {
             for layer in networks::LAYERS {

@@ -54,20 +54,26 @@ impl Expander {
         }
     }
 
-    /// Expands the windows at two byte offsets, the larger one second; `None` if whole units would read beyond the input, which happens to rows
-    /// that are not a multiple of four bytes at its very end.
+    /// Whether every unit of every row of the window at this offset lies in the input.
+    #[inline(always)]
+    pub fn fits(&self, offset: usize) -> bool {
+        self.last_offset.is_some_and(|last| offset <= last)
+    }
+
+    /// Expands the windows at two byte offsets, the larger one second; `None` if whole units would read beyond the input,
+    /// which happens to rows that are not a multiple of four bytes at its very end.
     #[inline(always)]
     pub fn pair(&self, input: &[u8], offsets: [usize; 2], words: &mut [u32]) -> Option<[i32; 2]> {
-        let last = self.last_offset?;
         debug_assert!(offsets[0] <= offsets[1]);
-        if offsets[1] > last || words.len() < self.words {
+        if !self.fits(offsets[1]) || words.len() < self.words {
             return None;
         }
         let Expander { units, skip, rows, .. } = *self;
         let start = input.as_ptr();
         let sources = offsets.map(|at| start.wrapping_add(at));
         let args = Pair { sources, destination: words.as_mut_ptr(), units, skip, rows };
-        // SAFETY: every unit of every row lies in the input, for the second window and so for the first, `words` holds two lanes of `rows` rows: both checked above.
+        // SAFETY: every unit of every row lies in the input, for the second window and so for the first, `words` holds two
+        // lanes of `rows` rows: both checked above.
         let sums = unsafe { (self.kernel)(&args) };
         Some([sums as i32, (sums >> 32) as i32])
     }

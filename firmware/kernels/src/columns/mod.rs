@@ -6,11 +6,13 @@
 
 #[cfg(target_arch = "arm")]
 mod cortex_m;
+mod lane;
 mod walk;
 mod writer;
 
 use crate::{Bits, ConvShape, activations};
 
+pub(crate) use lane::Lane;
 pub(crate) use walk::{Place, Walk};
 pub(crate) use writer::Writer;
 
@@ -41,14 +43,7 @@ impl Order {
         }
     }
 
-    /// Step (word of a lane) and half of value `k`.
-    pub const fn place(self, k: usize) -> (usize, usize) {
-        let steps = self.group() / 2;
-        let within = k % self.group();
-        (k / self.group() * steps + within % steps, within / steps)
-    }
-
-    /// The value in a step's half: the inverse of [`Order::place`].
+    /// The value in a half of a lane's word `step`.
     pub const fn value(self, step: usize, half: usize) -> usize {
         let steps = self.group() / 2;
         step / steps * self.group() + half * steps + step % steps
@@ -113,18 +108,37 @@ impl<'a> Windows<'a> {
         self.gather_two(pixels, words)
     }
 
+    /// The same where at least one window leaves the input, or must be taken apart value by value.
+    #[inline(never)]
     fn gather_two(&self, pixels: [Place; 2], words: &mut [u32]) -> [i32; 2] {
-        let mut sums = [0; 2];
-        for (lane, place) in pixels.into_iter().enumerate() {
-            let mut writer = Writer::<2>::new(words, lane, self.order);
-            self.gather((place.row, place.column), &mut writer);
-            sums[lane] = writer.sum();
+        let sums = self.one_whole(pixels, words);
+        core::array::from_fn(|lane| {
+            let gather = || self.gather(pixels[lane], Writer::new(words, Lane::of_pair(lane), self.order));
+            sums[lane].unwrap_or_else(gather)
+        })
+    }
+
+    /// Expands the first of two windows that can be expanded as a whole, to both lanes: the other one will overwrite its own.
+    #[cfg(target_arch = "arm")]
+    fn one_whole(&self, pixels: [Place; 2], words: &mut [u32]) -> [Option<i32>; 2] {
+        let mut sums = [None; 2];
+        let whole = |lane: usize| pixels[lane].inside.filter(|&at| self.expander.fits(at)).map(|at| (lane, at));
+        if self.plain_rows
+            && let Some((lane, at)) = whole(0).or_else(|| whole(1))
+        {
+            sums[lane] = self.expander.pair(self.input, [at; 2], words).map(|sums| sums[lane]);
         }
         sums
     }
 
-    /// Expands one window, with padding where it leaves the input.
-    fn gather(&self, (row, column): (usize, usize), out: &mut Writer<'_, 2>) {
+    /// There is no faster way here.
+    #[cfg(not(target_arch = "arm"))]
+    fn one_whole(&self, _: [Place; 2], _: &mut [u32]) -> [Option<i32>; 2] {
+        [None; 2]
+    }
+
+    /// Expands one window, with padding where it leaves the input; returns the sum of its values.
+    fn gather(&self, Place { row, column, .. }: Place, mut out: Writer<'_>) -> i32 {
         let (in_h, in_w) = (usize::from(self.shape.in_h), usize::from(self.shape.in_w));
         let span = Span::new(self.shape, column);
         let channels = usize::from(self.shape.in_c);
@@ -141,21 +155,25 @@ impl<'a> Windows<'a> {
                 out.fill(self.zero, span.right * channels);
             } else {
                 let start = y * in_w * self.pixel_bytes;
-                self.gather_values(&self.input[start..start + in_w * self.pixel_bytes], &span, out);
+                self.gather_values(&self.input[start..start + in_w * self.pixel_bytes], &span, &mut out);
             }
             out.end_row();
         }
+        out.sum()
     }
 
     /// One row of a window, value by value.
-    fn gather_values(&self, pixels: &[u8], span: &Span, out: &mut Writer<'_, 2>) {
+    fn gather_values(&self, pixels: &[u8], span: &Span, out: &mut Writer<'_>) {
         let channels = usize::from(self.shape.in_c);
         out.fill(self.zero, span.left * channels);
-        let valid = pixels[span.start * self.pixel_bytes..].chunks_exact(self.pixel_bytes).take(span.valid);
-        for pixel in valid {
-            for c in 0..channels {
-                out.value(activations::get(pixel, c, self.bits));
-            }
+        let valid = &pixels[span.start * self.pixel_bytes..];
+        if self.pixel_bytes * self.bits.per_byte() == channels {
+            out.expand(valid, span.valid * channels, self.bits);
+        } else {
+            valid
+                .chunks_exact(self.pixel_bytes)
+                .take(span.valid)
+                .for_each(|pixel| out.expand(pixel, channels, self.bits));
         }
         out.fill(self.zero, span.right * channels);
     }

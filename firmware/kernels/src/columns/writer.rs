@@ -1,130 +1,153 @@
 //! Writes one pixel's values into its lane of a column buffer.
 
-use super::Order;
-use crate::{Bits, activations, quads};
+use core::marker::PhantomData;
 
-/// A lane of `L` interleaved ones, from value 0 on.
-pub(crate) struct Writer<'a, const L: usize> {
-    words: &'a mut [u32],
-    lane: usize,
+use super::Order;
+use super::lane::{self, Form, Fours, Lane};
+use crate::Bits;
+
+/// Narrow values that are taken one by one are unpacked so many at a time.
+const UNPACKED: usize = 16;
+
+/// Narrow values that can be summed in 16 bits; whole groups.
+const SUMMED: usize = 4096;
+
+/// A lane from value 0 on.
+pub(crate) struct Writer<'a> {
+    lane: Lane,
     order: Order,
-    /// Values written so far.
-    count: usize,
-    sum: u32,
+    /// Values for which there is room.
+    room: usize,
+    fours: Fours,
+    /// The values of a group of eight that is not full.
+    eight: [u8; 8],
+    kept: usize,
+    words: PhantomData<&'a mut [u32]>,
 }
 
-impl<'a, const L: usize> Writer<'a, L> {
-    pub fn new(words: &'a mut [u32], lane: usize, order: Order) -> Self {
-        Writer { words, lane, order, count: 0, sum: 0 }
+impl<'a> Writer<'a> {
+    /// `words` holds as many values of each lane as fill it, whole groups.
+    pub fn new(words: &'a mut [u32], lane: Lane, order: Order) -> Self {
+        let target = words[lane.index..].as_mut_ptr();
+        let fours = Fours { target, step_bytes: 4 * lane.count, group: 0, phase: 0, sum: 0 };
+        let room = words.len() / lane.count * 2;
+        Writer { lane, order, room, fours, eight: [0; 8], kept: 0, words: PhantomData }
     }
 
-    /// The sum of all values written.
+    /// The sum of all values of whole groups.
     pub fn sum(&self) -> i32 {
-        self.sum as i32
-    }
-
-    /// Writes one value.
-    #[inline(always)]
-    pub fn value(&mut self, value: u8) {
-        let (step, half) = self.order.place(self.count);
-        let word = &mut self.words[step * L + self.lane];
-        let bits = u32::from(value) << (half as u32 * 16);
-        // The low half of a word always comes first.
-        *word = if half == 0 { bits } else { *word | bits };
-        self.sum = self.sum.wrapping_add(value.into());
-        self.count += 1;
+        self.fours.sum as i32
     }
 
     /// Writes `count` times the same value.
     pub fn fill(&mut self, value: u8, count: usize) {
-        let group = self.order.group();
-        let whole = if self.at_group() { count / group * group } else { 0 };
+        let whole = self.whole_groups(count);
+        let mut word = self.advance(whole);
         let pair = u32::from(value) * 0x0001_0001;
-        for word in self.lane_words(whole / 2) {
-            *word = pair;
+        for _ in 0..whole / 2 {
+            // SAFETY: `advance` checked that there is room for `whole / 2` words of the lane.
+            unsafe { *word = pair };
+            word = word.wrapping_add(self.lane.count);
         }
-        self.sum = self.sum.wrapping_add(u32::from(value) * whole as u32);
-        self.count += whole;
-        for _ in whole..count {
-            self.value(value);
-        }
-    }
-
-    /// The next `steps` words of the lane, from a group on.
-    fn lane_words(&mut self, steps: usize) -> impl Iterator<Item = &mut u32> {
-        let first = self.count / 2 * L;
-        let (lane, end) = (self.lane, first + steps * L);
-        self.words[first..end].iter_mut().skip(lane).step_by(L)
+        self.fours.sum += u32::from(value) * whole as u32;
+        self.bytes(&value, 0, count - whole);
     }
 
     /// Completes the last group with zeros.
     pub fn end_row(&mut self) {
-        while !self.at_group() {
-            self.value(0);
+        let (group, pending) = (self.order.group(), self.pending());
+        if pending > 0 {
+            self.bytes(&0, 0, group - pending);
         }
     }
 
     /// Expands `count` packed values.
-    #[inline(always)]
     pub fn expand(&mut self, packed: &[u8], count: usize, bits: Bits) {
-        match bits {
-            Bits::B8 => self.expand_at(packed, count, Bits::B8),
-            Bits::B4 => self.expand_at(packed, count, Bits::B4),
-            Bits::B2 => self.expand_at(packed, count, Bits::B2),
-        }
-    }
-
-    #[inline(always)]
-    fn expand_at(&mut self, packed: &[u8], count: usize, bits: Bits) {
-        let group = self.order.group();
-        let whole = if self.at_group() { count / group * group } else { 0 };
+        let form = Form::of(self.order, bits);
+        let whole = if form.is_some() { self.whole_groups(count) } else { 0 };
         let (groups, rest) = packed.split_at(whole / bits.per_byte());
-        let step = group / bits.per_byte();
-        let mut sum = self.sum;
-        let mut at = self.count / 2 * L + self.lane;
-        for bytes in groups.chunks_exact(step) {
-            let words = &mut self.words[at..];
-            if self.order == Order::Fours {
-                let [even, odd] = pairs_of_four(quads::read(bytes, bits));
-                words[0] = even;
-                words[L] = odd;
-                sum = sum.wrapping_add(sum_of_halves(even + odd));
-            } else {
-                let pairs = pairs_of_eight(bytes, bits);
-                for (i, pair) in pairs.into_iter().enumerate() {
-                    words[i * L] = pair;
-                }
-                sum = sum.wrapping_add(sum_of_halves(pairs.iter().sum()));
+        if let Some(form) = form {
+            groups
+                .chunks(SUMMED / bits.per_byte())
+                .for_each(|part| self.groups(form, part, part.len() * bits.per_byte()));
+        }
+        self.one_by_one(rest, count - whole, bits);
+    }
+
+    /// Expands values that do not fill groups of their own.
+    fn one_by_one(&mut self, packed: &[u8], count: usize, bits: Bits) {
+        if bits == Bits::B8 {
+            return self.bytes(packed[..count].as_ptr(), 1, count);
+        }
+        let (mask, width) = (bits.max_activation(), bits.get());
+        let mut left = count;
+        for packed in packed[..count.div_ceil(bits.per_byte())].chunks(UNPACKED / bits.per_byte()) {
+            let mut values = [0; UNPACKED];
+            for (values, &byte) in values.chunks_exact_mut(bits.per_byte()).zip(packed) {
+                values.iter_mut().zip((0..8).step_by(width.into())).for_each(|(value, at)| *value = byte >> at & mask);
             }
-            at += group / 2 * L;
-        }
-        self.sum = sum;
-        self.count += whole;
-        for k in 0..count - whole {
-            self.value(activations::get(rest, k, bits));
+            let len = left.min(UNPACKED);
+            self.bytes(values.as_ptr(), 1, len);
+            left -= len;
         }
     }
 
-    fn at_group(&self) -> bool {
-        self.count.is_multiple_of(self.order.group())
+    /// Expands `count` packed values, whole groups.
+    fn groups(&mut self, form: Form, packed: &[u8], count: usize) {
+        let target = self.advance(count);
+        let groups = count / self.order.group();
+        // SAFETY: the groups lie in `packed`, and `advance` checked that there is room for them.
+        self.fours.sum += unsafe { lane::expand(form, packed.as_ptr(), target, groups, self.fours.step_bytes) };
     }
-}
 
-fn pairs_of_four(bytes: u32) -> [u32; 2] {
-    [bytes & 0x00FF_00FF, (bytes >> 8) & 0x00FF_00FF]
-}
+    /// Writes `count` values that lie `step` bytes apart.
+    fn bytes(&mut self, values: *const u8, step: usize, count: usize) {
+        if count == 0 {
+            return;
+        }
+        match self.order {
+            Order::Fours => {
+                self.take_room(count);
+                // SAFETY: the values exist, by this module's calls, and there is room for them.
+                unsafe { lane::fours(&mut self.fours, values, step, count) };
+            }
+            Order::Eights => (0..count).for_each(|i| {
+                // SAFETY: the values exist, by this module's calls.
+                self.eight[self.kept] = unsafe { *values.add(i * step) };
+                self.kept = (self.kept + 1) % self.eight.len();
+                if self.kept == 0 {
+                    let group = self.eight;
+                    self.groups(Form::BytesToEights, &group, group.len());
+                }
+            }),
+        }
+    }
 
-/// Values `i` and `i + 4` of eight narrow ones.
-#[inline(always)]
-fn pairs_of_eight(packed: &[u8], bits: Bits) -> [u32; 4] {
-    let bytes = packed.iter().rev().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
-    let spread = if bits == Bits::B4 { bytes } else { (bytes | bytes << 8) & 0x00FF_00FF };
-    let mask = u32::from(bits.max_activation()) * 0x0001_0001;
-    core::array::from_fn(|i| spread >> (i as u8 * bits.get()) & mask)
-}
+    /// Values of the last group, if it is not full.
+    fn pending(&self) -> usize {
+        match self.order {
+            Order::Fours => (self.fours.phase >> 30) as usize,
+            Order::Eights => self.kept,
+        }
+    }
 
-fn sum_of_halves(pair: u32) -> u32 {
-    (pair & 0xFFFF) + (pair >> 16)
+    /// How many of the next `count` values are whole groups.
+    fn whole_groups(&self, count: usize) -> usize {
+        if self.pending() == 0 { count & !(self.order.group() - 1) } else { 0 }
+    }
+
+    /// Moves on by `count` values, whole groups; returns their first word.
+    fn advance(&mut self, count: usize) -> *mut u32 {
+        self.take_room(count);
+        let target = self.fours.target;
+        self.fours.target = target.wrapping_add(count / 2 * self.lane.count);
+        target
+    }
+
+    fn take_room(&mut self, count: usize) {
+        assert!(count <= self.room);
+        self.room -= count;
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +158,7 @@ mod tests {
     fn lanes_alternate_in_fours() {
         let mut words = [0; 8];
         for lane in 0..2 {
-            let mut writer = Writer::<2>::new(&mut words, lane, Order::Fours);
+            let mut writer = Writer::new(&mut words, Lane::of_pair(lane), Order::Fours);
             writer.expand(&[1, 2, 3, 4, 5], 5, Bits::B8);
             writer.end_row();
             assert_eq!(writer.sum(), 15);
@@ -147,12 +170,12 @@ mod tests {
     fn eights_pair_across_halves() {
         let packed = [0x21, 0x43, 0x65, 0x87];
         let mut words = [0; 4];
-        let mut writer = Writer::<1>::new(&mut words, 0, Order::Eights);
+        let mut writer = Writer::new(&mut words, Lane::ALONE, Order::Eights);
         writer.expand(&packed, 8, Bits::B4);
         assert_eq!((words, 36), ([0x5_0001, 0x6_0002, 0x7_0003, 0x8_0004], 36));
         let mut again = [0; 4];
-        let mut writer = Writer::<1>::new(&mut again, 0, Order::Eights);
-        (1..=8).for_each(|value| writer.value(value));
-        assert_eq!(words, again);
+        let mut writer = Writer::new(&mut again, Lane::ALONE, Order::Eights);
+        (1..=8).for_each(|value| writer.fill(value, 1));
+        assert_eq!((writer.sum(), words), (36, again));
     }
 }

@@ -383,6 +383,78 @@ bitrack_dw_store_b\bits:
     .size   bitrack_dw_store_b\bits, . - bitrack_dw_store_b\bits
 .endm
 
+@ r0 a quad's weights as layout.rs has them; r1 its channels' constants; r2 destination: seven words a channel.
+.macro dw_params bits
+    .section .text.bitrack_dw3_params_w\bits, "ax", %progbits
+    .p2align 2
+    .globl  bitrack_dw3_params_w\bits
+    .type   bitrack_dw3_params_w\bits, %function
+    .thumb_func
+bitrack_dw3_params_w\bits:
+    push    {r4-r11, lr}
+    mov     r10, #4
+  .if \bits == 8
+    ldr     r12, [r0, #32]
+  .elseif \bits == 4
+    mov     r11, #0x08080808
+    ldrh    r12, [r0, #16]
+    orr     r12, r12, r12, lsl #8
+    and     r12, r12, #0x00FF00FF
+    orr     r12, r12, r12, lsl #4
+    and     r12, r12, #0x0F0F0F0F
+    usub8   r12, r12, r11
+  .else
+    mov     r11, #0x02020202
+    mov     lr, #0
+    ldrb    r12, [r0, #8]
+    orr     r12, r12, r12, lsl #12
+    and     r12, r12, #0x000F000F
+    orr     r12, r12, r12, lsl #6
+    and     r12, r12, #0x03030303
+    usub8   r12, r12, r11
+  .endif
+1:
+  .if \bits == 8
+    ldr     r4, [r0], #4
+    ldr     r6, [r0], #4
+  .elseif \bits == 4
+    ldr     r4, [r0], #4
+    and     r6, r4, #0xF0F0F0F0
+    and     r4, r4, #0x0F0F0F0F
+    lsr     r6, r6, #4
+  .else
+    @ Two channels share a word.
+    ldr     r4, [r0]
+    lsr     r4, r4, lr
+    eors    lr, lr, #4
+    it      eq
+    addeq   r0, #4
+    and     r6, r4, #0x0C0C0C0C
+    and     r4, r4, #0x03030303
+    lsr     r6, r6, #2
+  .endif
+  .if \bits != 8
+    usub8   r4, r4, r11
+    usub8   r6, r6, r11
+  .endif
+    sxtb16  r3, r4
+    sxtb16  r4, r4, ror #8
+    sxtb16  r5, r6
+    sxtb16  r6, r6, ror #8
+    sxtb    r7, r12
+    ror     r12, r12, #8
+    ldr     r9, [r1], #4
+    ldr     r8, [r1], #4
+    subs    r10, #1
+    stm     r2!, {r3-r9}
+    bne     1b
+    pop     {r4-r11, pc}
+    .size   bitrack_dw3_params_w\bits, . - bitrack_dw3_params_w\bits
+.endm
+
+    dw_params 8
+    dw_params 4
+    dw_params 2
     dw_expand 8
     dw_expand 4
     dw_expand 2

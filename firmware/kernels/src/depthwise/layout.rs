@@ -13,10 +13,10 @@
 //! holds `4i` to `4i + 3`. What does not fill a word is packed little-endian behind it. Fields below 8 bits are stored as
 //! `w + 2^(bits-1)`.
 
+use super::Job;
 use crate::error::check_len;
 use crate::matmul::layout::check_range;
 use crate::quads::QUAD;
-use crate::requant::Channel;
 use crate::{Bits, ConvShape, KernelError};
 
 /// Weights of a quad.
@@ -86,26 +86,21 @@ fn weight(code: u8, bits: Bits) -> i32 {
 
 /// Spreads one quad's weights into `params`: per channel, for each kernel column the pairs `w[2j] | w[2j + 1] << 16`, then
 /// bias and multiplier; `weights << shift` and `bias << shift`.
-pub(super) fn unpack_quad(
-    shape: &ConvShape,
-    bits: Bits,
-    packed: &[u8],
-    channels: &[Channel],
-    shift: u8,
-    params: &mut [u32],
-) {
+pub(super) fn unpack_quad(job: &mut Job<'_>) {
+    let (shape, bits) = (job.shape, job.w_bits);
     let (k_h, k_w) = (usize::from(shape.k_h), usize::from(shape.k_w));
     let pairs = k_h.div_ceil(2);
     let words = k_w * pairs + 2;
-    params.fill(0);
+    job.params.fill(0);
     for entry in 0..entries(shape) {
         let ((tap, c), (byte, at)) = (tap_of(shape, entry), position(shape, entry, bits));
         let (ky, kx) = (tap / k_w, tap % k_w);
-        let weight = weight(packed[byte] >> at & bits.max_activation(), bits) << shift;
-        params[c * words + kx * pairs + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
+        let weight = weight(job.quad_weights()[byte] >> at & bits.max_activation(), bits) << job.shift;
+        job.params[c * words + kx * pairs + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
     }
-    for (params, channel) in params.chunks_exact_mut(words).zip(channels) {
-        params[words - 2] = (channel.bias << shift) as u32;
+    let first = job.quad * QUAD;
+    for (params, channel) in job.params.chunks_exact_mut(words).zip(&job.channels[first..]) {
+        params[words - 2] = (channel.bias << job.shift) as u32;
         params[words - 1] = channel.mult as u32;
     }
 }

@@ -4,10 +4,10 @@
 //! *expand* turns the input rows under the kernel into vertical pairs of 16-bit values, channel by channel; *filter* slides
 //! the kernel along each channel's pairs, two taps an instruction; *store* packs the resulting bytes into the output.
 
+mod any;
 #[cfg(target_arch = "arm")]
 mod cortex_m;
 mod layout;
-mod portable;
 
 use crate::columns::as_words;
 use crate::quads::QUAD;
@@ -38,6 +38,7 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Re
 }
 
 /// Runs the depthwise convolution.
+#[inline(never)]
 pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, requant, .. } = args;
     shape.validate_depthwise()?;
@@ -48,26 +49,28 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let channels = usize::from(shape.in_c);
     let shift = if requant.shift <= MAX_WEIGHT_SHIFT { requant.shift } else { 0 };
     let late = Requant { shift: requant.shift - shift, ..requant.unclamped(out_bits) };
-    let quad_bytes = layout::quad_bytes(&shape, w_bits);
-    for quad in 0..channels.div_ceil(QUAD) {
-        let mut job = Job {
-            shape: &shape,
-            plan: &plan,
-            quad,
-            channels: &args.channels[quad * QUAD..channels.min(quad * QUAD + QUAD)],
-            weights: &args.weights[quad * quad_bytes..][..quad_bytes],
-            w_bits,
-            in_bits,
-            out_bits,
-            in_zero: args.in_zero,
-            shift,
-            requant: late,
-            input: args.input,
-            params,
-            strip,
-            bytes,
-        };
-        job.run(args.output);
+    let mut job = Job {
+        shape: &shape,
+        plan: &plan,
+        quad: 0,
+        channels: args.channels,
+        weights: args.weights,
+        w_bits,
+        in_bits,
+        out_bits,
+        in_zero: args.in_zero,
+        in_pixel_bytes: activations::pixel_bytes(channels, in_bits),
+        out_pixel_bytes: activations::pixel_bytes(channels, out_bits),
+        shift,
+        requant: late,
+        input: args.input,
+        params,
+        strip,
+        bytes,
+    };
+    for quad in job.run_fast(args.output)..channels.div_ceil(QUAD) {
+        job.quad = quad;
+        any::run(&mut job, args.output);
     }
     requant.clamp_tensor(args.output, channels, out_bits);
     Ok(())
@@ -108,18 +111,19 @@ impl Plan {
     }
 }
 
-/// One quad of channels.
+/// A layer, and the quad of its channels that is worked on.
 struct Job<'a> {
     shape: &'a ConvShape,
     plan: &'a Plan,
     quad: usize,
-    /// The channels of the quad that exist.
     channels: &'a [Channel],
     weights: &'a [u8],
     w_bits: Bits,
     in_bits: Bits,
     out_bits: Bits,
     in_zero: u8,
+    in_pixel_bytes: usize,
+    out_pixel_bytes: usize,
     /// Left shift of weights and biases, which saves shifting accumulators.
     shift: u8,
     /// With what is left of the shift.
@@ -141,32 +145,40 @@ struct Strip {
     valid: usize,
 }
 
-impl Strip {
-    fn new(shape: &ConvShape, k_w: usize, first: usize, outputs: usize) -> Self {
+impl Job<'_> {
+    /// Runs as many quads as there is a faster way for; returns their number.
+    fn run_fast(&mut self, _output: &mut [u8]) -> usize {
+        #[cfg(target_arch = "arm")]
+        if cortex_m::fits(self) {
+            return cortex_m::run(self, _output);
+        }
+        0
+    }
+
+    /// The channels of the quad that exist.
+    fn quad_channels(&self) -> &[Channel] {
+        let rest = &self.channels[self.quad * QUAD..];
+        &rest[..rest.len().min(QUAD)]
+    }
+
+    /// The quad's packed weights.
+    fn quad_weights(&self) -> &[u8] {
+        let len = layout::quad_bytes(self.shape, self.w_bits);
+        &self.weights[self.quad * len..][..len]
+    }
+
+    /// The strip whose first output column is `first`, if there is one.
+    #[inline(never)]
+    fn strip(&self, first: usize) -> Option<Strip> {
+        let (shape, out_w) = (self.shape, usize::from(self.shape.out_w));
+        let outputs = self.plan.outputs.min(out_w.checked_sub(first).filter(|&left| left > 0)?);
         let (stride, pad) = (usize::from(shape.stride_w), usize::from(shape.pad_left));
-        let columns = (outputs - 1) * stride + k_w;
+        let columns = (outputs - 1) * stride + self.plan.k_w;
         let from = first * stride;
         let left = pad.saturating_sub(from).min(columns);
         let start = (from + left).saturating_sub(pad);
         let valid = (columns - left).min(usize::from(shape.in_w).saturating_sub(start));
-        Strip { first, outputs, columns, left, start, valid }
-    }
-}
-
-impl Job<'_> {
-    fn run(&mut self, output: &mut [u8]) {
-        #[cfg(target_arch = "arm")]
-        if cortex_m::fits(self) {
-            return cortex_m::run(self, output);
-        }
-        portable::run(self, output);
-    }
-
-    /// The strips of a row, left to right.
-    fn strips(&self) -> impl Iterator<Item = Strip> + use<> {
-        let (shape, k_w, outputs) = (*self.shape, self.plan.k_w, self.plan.outputs);
-        let out_w = usize::from(shape.out_w);
-        (0..out_w).step_by(outputs).map(move |first| Strip::new(&shape, k_w, first, outputs.min(out_w - first)))
+        Some(Strip { first, outputs, columns, left, start, valid })
     }
 
     /// Bytes of the quad in a pixel of the input, of which the last may lack some.
@@ -174,24 +186,21 @@ impl Job<'_> {
         QUAD * usize::from(self.in_bits.get()) / 8
     }
 
-    fn in_pixel_bytes(&self) -> usize {
-        activations::pixel_bytes(usize::from(self.shape.in_c), self.in_bits)
-    }
-
-    fn out_pixel_bytes(&self) -> usize {
-        activations::pixel_bytes(usize::from(self.shape.out_c), self.out_bits)
+    /// Bytes of a quad in a pixel of the output.
+    fn out_quad_bytes(&self) -> usize {
+        QUAD * usize::from(self.out_bits.get()) / 8
     }
 
     /// Byte offset of the quad in pixel `(row, column)` of the output.
     fn out_offset(&self, row: usize, column: usize) -> usize {
         let pixel = row * usize::from(self.shape.out_w) + column;
-        pixel * self.out_pixel_bytes() + self.quad * QUAD * usize::from(self.out_bits.get()) / 8
+        pixel * self.out_pixel_bytes + self.quad * self.out_quad_bytes()
     }
 
     /// Byte offset of the quad in input pixel `(y, x)`; `None` above and below the input.
     fn row_offset(&self, row: usize, ky: usize, x: usize) -> Option<usize> {
         let y = (row * usize::from(self.shape.stride_h) + ky).wrapping_sub(usize::from(self.shape.pad_top));
         let pixel = y.wrapping_mul(usize::from(self.shape.in_w)).wrapping_add(x);
-        (y < usize::from(self.shape.in_h)).then(|| pixel * self.in_pixel_bytes() + self.quad * self.in_quad_bytes())
+        (y < usize::from(self.shape.in_h)).then(|| pixel * self.in_pixel_bytes + self.quad * self.in_quad_bytes())
     }
 }
