@@ -17,6 +17,9 @@ use toolchain::{TARGET, Toolchain};
 /// Flash that the runner may take, so that a board's model slots keep the rest.
 const FLASH_BUDGET_BYTES: u64 = 64 * 1024;
 
+/// Code of all kernels together.
+const KERNELS_BUDGET_BYTES: u64 = 48 * 1024;
+
 /// RAM that the runner may take beside stack and arena, so that networks keep the rest.
 const RAM_BUDGET_BYTES: u64 = 4 * 1024;
 
@@ -104,15 +107,23 @@ fn choose(route: Option<Route>) -> Result<Toolchain> {
 }
 
 fn build(toolchain: &Toolchain, boards: &[Board]) -> Result<()> {
-    let sizes = boards.iter().map(|board| build_one(toolchain, *board)).collect::<Result<Vec<_>>>()?;
-    println!("{:<16} {:>8} {:>8} {:>8} {:>8} {:>8}", "board", "text", "data", "bss", "flash", "RAM");
-    for (board, sizes) in boards.iter().zip(&sizes) {
-        println!("{}", row(*board, *sizes));
-    }
-    boards.iter().zip(sizes).try_for_each(|(board, sizes)| within_budget(*board, sizes))
+    let runners = boards.iter().map(|board| build_one(toolchain, *board)).collect::<Result<Vec<_>>>()?;
+    let columns = ["text", "data", "bss", "flash", "RAM", "kernels"].map(|column| format!("{column:>8}"));
+    println!("{:<16} {}", "board", columns.join(" "));
+    runners.iter().for_each(|runner| println!("{}", runner.row()));
+    runners.iter().try_for_each(Runner::within_budgets)
 }
 
-fn build_one(toolchain: &Toolchain, board: Board) -> Result<Sizes> {
+/// A built runner.
+#[derive(Clone, Copy, Debug)]
+struct Runner {
+    board: Board,
+    sizes: Sizes,
+    /// Bytes of the kernels' code.
+    kernels: u64,
+}
+
+fn build_one(toolchain: &Toolchain, board: Board) -> Result<Runner> {
     let name = board.name();
     let dir = repo::root().join("firmware/runner");
     timed(&format!("runner {name}"), &format!("building with {}", toolchain.name()), || {
@@ -125,7 +136,7 @@ fn build_one(toolchain: &Toolchain, board: Board) -> Result<Sizes> {
     })?;
     let built = dir.join("target").join(TARGET).join("release").join(&name);
     place(&built, board)?;
-    elf::sizes(&board.elf())
+    Ok(Runner { board, sizes: elf::sizes(&board.elf())?, kernels: elf::kernel_text(&board.elf())? })
 }
 
 /// What the firmware says it was built from: the last commit that touched it, and whether anything was changed since.
@@ -170,25 +181,34 @@ fn place(built: &std::path::Path, board: Board) -> Result<()> {
     Ok(())
 }
 
-fn row(board: Board, sizes: Sizes) -> String {
-    let Sizes { text, data, bss } = sizes;
-    let flash = percent(sizes.flash(), FLASH_BUDGET_BYTES);
-    let ram = percent(sizes.ram(), RAM_BUDGET_BYTES);
-    format!("{:<16} {text:>8} {data:>8} {bss:>8} {flash:>8} {ram:>8}", board.name())
+impl Runner {
+    fn row(&self) -> String {
+        let Sizes { text, data, bss } = self.sizes;
+        let parts = self.budgets().map(|(_, used, budget)| format!("{:>8}", percent(used, budget)));
+        format!("{:<16} {text:>8} {data:>8} {bss:>8} {}", self.board.name(), parts.join(" "))
+    }
+
+    /// What, bytes used, bytes that may be used.
+    fn budgets(&self) -> [(&'static str, u64, u64); 3] {
+        [
+            ("flash", self.sizes.flash(), FLASH_BUDGET_BYTES),
+            ("RAM", self.sizes.ram(), RAM_BUDGET_BYTES),
+            ("kernels' code", self.kernels, KERNELS_BUDGET_BYTES),
+        ]
+    }
+
+    fn within_budgets(&self) -> Result<()> {
+        for (what, used, budget) in self.budgets() {
+            if used > budget {
+                bail!("the runner for {} takes {used} bytes of {what}, over its {budget}", self.board.name());
+            }
+        }
+        Ok(())
+    }
 }
 
 fn percent(used: u64, budget: u64) -> String {
     format!("{:.1} %", 100.0 * used as f64 / budget as f64)
-}
-
-fn within_budget(board: Board, sizes: Sizes) -> Result<()> {
-    let budgets = [("flash", sizes.flash(), FLASH_BUDGET_BYTES), ("RAM", sizes.ram(), RAM_BUDGET_BYTES)];
-    for (what, used, budget) in budgets {
-        if used > budget {
-            bail!("the runner for {} takes {used} bytes of {what}, over its {budget}", board.name());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -197,15 +217,18 @@ mod tests {
 
     #[test]
     fn a_runner_over_its_budget_is_refused() {
-        let board = Board::Mps2An386;
-        let at_most = Sizes { text: FLASH_BUDGET_BYTES - 8, data: 8, bss: RAM_BUDGET_BYTES - 8 };
-        within_budget(board, at_most).unwrap();
-        let over_flash = Sizes { text: at_most.text + 1, ..at_most };
-        let over_ram = Sizes { bss: at_most.bss + 1, ..at_most };
-        let flash = format!("{} bytes of flash", FLASH_BUDGET_BYTES + 1);
-        let ram = format!("{} bytes of RAM", RAM_BUDGET_BYTES + 1);
-        for (sizes, bytes) in [(over_flash, flash), (over_ram, ram)] {
-            let error = within_budget(board, sizes).unwrap_err().to_string();
+        let sizes = Sizes { text: FLASH_BUDGET_BYTES - 8, data: 8, bss: RAM_BUDGET_BYTES - 8 };
+        let at_most = Runner { board: Board::Mps2An386, sizes, kernels: KERNELS_BUDGET_BYTES };
+        at_most.within_budgets().unwrap();
+        let over_flash = Runner { sizes: Sizes { text: sizes.text + 1, ..sizes }, ..at_most };
+        let over_ram = Runner { sizes: Sizes { bss: sizes.bss + 1, ..sizes }, ..at_most };
+        let over_code = Runner { kernels: at_most.kernels + 1, ..at_most };
+        for (runner, bytes) in [
+            (over_flash, format!("{} bytes of flash", FLASH_BUDGET_BYTES + 1)),
+            (over_ram, format!("{} bytes of RAM", RAM_BUDGET_BYTES + 1)),
+            (over_code, format!("{} bytes of kernels' code", KERNELS_BUDGET_BYTES + 1)),
+        ] {
+            let error = runner.within_budgets().unwrap_err().to_string();
             assert!(error.contains("mps2-an386") && error.contains(&bytes), "{error}");
         }
     }
