@@ -12,6 +12,7 @@ mod board;
 #[allow(dead_code)]
 mod harness;
 mod networks;
+mod random;
 #[path = "../../tests/harness/shapes.rs"]
 mod shapes;
 mod unweighted;
@@ -22,7 +23,7 @@ use core::panic::PanicInfo;
 use alloc::string::String;
 use bitrack_kernels::{Bits, Requant};
 use board::{Bump, Uart};
-use harness::{Case, Fill, Op, Setting, plain};
+use harness::{Case, Fill, Op, Rng, Setting, plain};
 use networks::{Layer, Work};
 
 #[global_allocator]
@@ -33,6 +34,7 @@ fn main() -> ! {
     board::start_counter();
     let mut good = check_tables();
     good &= unweighted::check();
+    good &= check_random();
     for w_bits in Bits::ALL {
         for in_bits in Bits::ALL {
             for layer in networks::LAYERS {
@@ -64,6 +66,25 @@ fn check_tables() -> bool {
         }
     }
     let _ = writeln!(Uart, "# {cases} cases of the shape tables, {wrong} wrong");
+    wrong == 0
+}
+
+/// Random shapes at random widths.
+const RANDOM_CASES: u32 = 2000;
+
+fn check_random() -> bool {
+    let mut rng = Rng(2);
+    let mut wrong = 0u32;
+    for _ in 0..RANDOM_CASES {
+        // SAFETY: the previous case is gone.
+        unsafe { HEAP.reset() };
+        let (op, setting) = random::case(&mut rng);
+        if let Err(difference) = harness::check(op, setting) {
+            wrong += 1;
+            let _ = writeln!(Uart, "WRONG {difference}");
+        }
+    }
+    let _ = writeln!(Uart, "# {RANDOM_CASES} random cases, {wrong} wrong");
     wrong == 0
 }
 
