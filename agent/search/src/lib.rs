@@ -14,6 +14,7 @@ pub mod data;
 pub mod env;
 pub mod ilp;
 mod linear;
+pub mod optimizer;
 pub mod rules;
 pub mod strategy;
 pub mod torch;
