@@ -63,13 +63,14 @@ pub(super) struct Fours {
 }
 
 #[cfg(target_arch = "arm")]
-pub(super) use cortex_m::{expand, fours};
+pub(super) use cortex_m::{expand, fields, fours};
 #[cfg(not(target_arch = "arm"))]
-pub(super) use portable::{expand, fours};
+pub(super) use portable::{expand, fields, fours};
 
 #[cfg(target_arch = "arm")]
 mod cortex_m {
     use super::{Form, Fours};
+    use crate::Bits;
 
     core::arch::global_asm!(include_str!("lane.s"), options(raw));
 
@@ -81,6 +82,7 @@ mod cortex_m {
         fn bitrack_lane_nibbles(source: *const u8, target: *mut u32, groups: usize, step_bytes: usize) -> u32;
         fn bitrack_lane_crumbs(source: *const u8, target: *mut u32, groups: usize, step_bytes: usize) -> u32;
         fn bitrack_lane_fours(state: &mut Fours, values: *const u8, step: usize, count: usize);
+        fn bitrack_lane_fields(state: &mut Fours, packed: *const u8, bits: usize, count: usize);
     }
 
     /// Expands groups; returns the sum of their values, of which narrow ones are summed in 16 bits.
@@ -106,11 +108,21 @@ mod cortex_m {
         // SAFETY: the caller's promise.
         unsafe { bitrack_lane_fours(state, values, step, count) }
     }
+
+    /// Takes `count` narrow values, packed from `packed` on.
+    ///
+    /// # Safety
+    /// As [`fours`].
+    pub unsafe fn fields(state: &mut Fours, packed: *const u8, bits: Bits, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { bitrack_lane_fields(state, packed, bits.get().into(), count) }
+    }
 }
 
 #[cfg(not(target_arch = "arm"))]
 mod portable {
     use super::{Form, Fours};
+    use crate::{Bits, activations};
 
     /// Expands groups; returns the sum of their values.
     ///
@@ -187,6 +199,20 @@ mod portable {
                 state.sum += unsafe { expand(Form::BytesToFours, group.as_ptr(), state.target, 1, state.step_bytes) };
                 state.target = state.target.wrapping_byte_add(2 * state.step_bytes);
             }
+        }
+    }
+
+    /// Takes `count` narrow values, packed from `packed` on.
+    ///
+    /// # Safety
+    /// As [`fours`].
+    pub unsafe fn fields(state: &mut Fours, packed: *const u8, bits: Bits, count: usize) {
+        // SAFETY: the caller's promise.
+        let packed = unsafe { core::slice::from_raw_parts(packed, count.div_ceil(bits.per_byte())) };
+        for k in 0..count {
+            let value = activations::get(packed, k, bits);
+            // SAFETY: one value lies there, and the caller's promise.
+            unsafe { fours(state, &value, 1, 1) };
         }
     }
 }

@@ -99,9 +99,23 @@ bitrack_lane_\name:
     ln_narrow 6
     ln_end crumbs, 1
 
-@ r0 = Fours in lane.rs; r1 values; r2 bytes from one to the next; r3 their number. A group is written when it is full.
-@ Registers: r4 target; r5 bytes to the lane's next word; r6 the group's values so far, at its top; r7 their number, 30 bits up;
-@ r8 sum; r9 zero.
+@ One value, the low byte of r12, to a group of four; a group is written when it is full.
+@ r4 target; r5 bytes to the lane's next word; r6 the group's values so far, at its top; r7 their number, 30 bits up; r8 sum; r9 zero.
+.macro ln_take
+    lsrs    r6, r6, #8
+    orr     r6, r6, r12, lsl #24
+    adds    r7, r7, #0x40000000
+    bcc     8f
+    usada8  r8, r6, r9, r8
+    uxtb16  r12, r6
+    str     r12, [r4]
+    uxtb16  r12, r6, ror #8
+    str     r12, [r4, r5]
+    add     r4, r4, r5, lsl #1
+8:
+.endm
+
+@ r0 = Fours in lane.rs; r1 values in bytes; r2 bytes from one to the next; r3 their number.
     .section .text.bitrack_lane_fours, "ax", %progbits
     .p2align 2
     .globl  bitrack_lane_fours
@@ -114,19 +128,37 @@ bitrack_lane_fours:
 1:
     ldrb    r12, [r1]
     add     r1, r2
-    lsrs    r6, r6, #8
-    orr     r6, r6, r12, lsl #24
-    adds    r7, r7, #0x40000000
-    bcc     2f
-    usada8  r8, r6, r9, r8
-    uxtb16  r12, r6
-    uxtb16  lr, r6, ror #8
-    str     r12, [r4]
-    str     lr, [r4, r5]
-    add     r4, r4, r5, lsl #1
-2:
+    ln_take
     subs    r3, #1
     bne     1b
     stm     r0, {r4-r8}
     pop     {r4-r9, pc}
     .size   bitrack_lane_fours, . - bitrack_lane_fours
+
+@ The same for packed values: r1 bytes; r2 bits of a value; r3 their number. r10 mask; r11 a byte's fields below a one.
+    .section .text.bitrack_lane_fields, "ax", %progbits
+    .p2align 2
+    .globl  bitrack_lane_fields
+    .type   bitrack_lane_fields, %function
+    .thumb_func
+bitrack_lane_fields:
+    push    {r4-r11, lr}
+    ldm     r0, {r4-r8}
+    mov     r9, #0
+    mov     r11, #1
+    lsl     r10, r11, r2
+    sub     r10, #1
+1:
+    cmp     r11, #1
+    bne     2f
+    ldrb    r11, [r1], #1
+    orr     r11, #0x100
+2:
+    and     r12, r11, r10
+    lsr     r11, r11, r2
+    ln_take
+    subs    r3, #1
+    bne     1b
+    stm     r0, {r4-r8}
+    pop     {r4-r11, pc}
+    .size   bitrack_lane_fields, . - bitrack_lane_fields

@@ -4,10 +4,7 @@ use core::marker::PhantomData;
 
 use super::Order;
 use super::lane::{self, Form, Fours, Lane};
-use crate::Bits;
-
-/// Narrow values that are taken one by one are unpacked so many at a time.
-const UNPACKED: usize = 16;
+use crate::{Bits, activations};
 
 /// Narrow values that can be summed in 16 bits; whole groups.
 const SUMMED: usize = 4096;
@@ -76,19 +73,16 @@ impl<'a> Writer<'a> {
 
     /// Expands values that do not fill groups of their own.
     fn one_by_one(&mut self, packed: &[u8], count: usize, bits: Bits) {
-        if bits == Bits::B8 {
-            return self.bytes(packed[..count].as_ptr(), 1, count);
-        }
-        let (mask, width) = (bits.max_activation(), bits.get());
-        let mut left = count;
-        for packed in packed[..count.div_ceil(bits.per_byte())].chunks(UNPACKED / bits.per_byte()) {
-            let mut values = [0; UNPACKED];
-            for (values, &byte) in values.chunks_exact_mut(bits.per_byte()).zip(packed) {
-                values.iter_mut().zip((0..8).step_by(width.into())).for_each(|(value, at)| *value = byte >> at & mask);
+        let packed = &packed[..count.div_ceil(bits.per_byte())];
+        match (self.order, bits) {
+            _ if count == 0 => {}
+            (_, Bits::B8) => self.bytes(packed.as_ptr(), 1, count),
+            (Order::Fours, _) => {
+                self.take_room(count);
+                // SAFETY: so many values lie in `packed`, and there is room for them.
+                unsafe { lane::fields(&mut self.fours, packed.as_ptr(), bits, count) };
             }
-            let len = left.min(UNPACKED);
-            self.bytes(values.as_ptr(), 1, len);
-            left -= len;
+            (Order::Eights, _) => (0..count).for_each(|k| self.bytes(&activations::get(packed, k, bits), 0, 1)),
         }
     }
 

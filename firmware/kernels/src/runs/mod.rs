@@ -18,6 +18,9 @@ use crate::quads::{QUAD, quad_bytes};
 /// How many bytes can be added in 16 bits.
 const MAX_PAIR_SUM: usize = 257;
 
+/// The largest step at which the end of a short run is computed without overflow.
+const MAX_STEP: usize = 1 << 20;
+
 /// Packed bytes of a whole quad.
 pub(crate) const fn quad_len(bits: Bits) -> usize {
     quad_bytes(QUAD, bits)
@@ -70,7 +73,18 @@ impl Run<'_> {
 
     /// Takes the run apart into stretches of whole quads that can be summed in 16 bits.
     #[inline(always)]
-    fn parts(&self, mut each: impl FnMut(*const u8, usize)) {
+    fn parts(&self, each: &mut impl FnMut(*const u8, usize)) {
+        let end = self.count.wrapping_sub(1).wrapping_mul(self.step).wrapping_add(quad_len(self.bits));
+        if (1..=MAX_PAIR_SUM).contains(&self.count) && self.step <= MAX_STEP && end <= self.bytes.len() {
+            each(self.bytes.as_ptr(), self.count);
+        } else {
+            self.rare_parts(each);
+        }
+    }
+
+    /// The same for runs that are long or cut short.
+    #[cold]
+    fn rare_parts(&self, each: &mut dyn FnMut(*const u8, usize)) {
         let len = quad_len(self.bits);
         let (mut bytes, mut count) = (self.bytes, self.count);
         while count > 0 {
