@@ -3,7 +3,7 @@
 pub mod toolchain;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -50,6 +50,11 @@ impl Board {
     pub fn elf(self) -> PathBuf {
         repo::root().join("target/firmware").join(format!("{}.elf", self.name()))
     }
+
+    /// Where a runner with only some kernels is placed.
+    fn single_elf(self) -> PathBuf {
+        repo::root().join("target/firmware").join(format!("{}-single.elf", self.name()))
+    }
 }
 
 #[derive(Args)]
@@ -57,6 +62,10 @@ pub struct Options {
     /// Only this board; repeatable. All boards when absent.
     #[arg(long = "board", value_enum)]
     boards: Vec<Board>,
+    /// Only these kernels, as `hil-agent image` lists them for an image: a runner for one network, as
+    /// `target/firmware/BOARD-single.elf`. It refuses images that need others.
+    #[arg(long, value_delimiter = ',')]
+    kernels: Vec<String>,
     /// Which compiler to use; the first that is complete when absent.
     #[arg(long, value_enum)]
     toolchain: Option<Route>,
@@ -76,7 +85,7 @@ enum Route {
 pub fn run(options: &Options) -> Result<()> {
     let toolchain = choose(options.toolchain)?;
     let boards = if options.boards.is_empty() { Board::value_variants() } else { &options.boards };
-    build(&toolchain, boards)
+    build(&toolchain, boards, &options.kernels)
 }
 
 /// Builds one board with the toolchain at hand.
@@ -84,7 +93,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn build_for(board: Board) -> Result<()> {
-    build(&choose(None)?, &[board])
+    build(&choose(None)?, &[board], &[])
 }
 
 /// Builds every board with the toolchain at hand.
@@ -92,7 +101,7 @@ pub fn build_for(board: Board) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn build_all() -> Result<()> {
-    build(&choose(None)?, Board::value_variants())
+    build(&choose(None)?, Board::value_variants(), &[])
 }
 
 fn choose(route: Option<Route>) -> Result<Toolchain> {
@@ -106,8 +115,9 @@ fn choose(route: Option<Route>) -> Result<Toolchain> {
     }
 }
 
-fn build(toolchain: &Toolchain, boards: &[Board]) -> Result<()> {
-    let runners = boards.iter().map(|board| build_one(toolchain, *board)).collect::<Result<Vec<_>>>()?;
+/// All kernels when `kernels` is empty.
+fn build(toolchain: &Toolchain, boards: &[Board], kernels: &[String]) -> Result<()> {
+    let runners = boards.iter().map(|board| build_one(toolchain, *board, kernels)).collect::<Result<Vec<_>>>()?;
     let columns = ["text", "data", "bss", "flash", "RAM", "kernels"].map(|column| format!("{column:>8}"));
     println!("{:<16} {}", "board", columns.join(" "));
     runners.iter().for_each(|runner| println!("{}", runner.row()));
@@ -123,20 +133,26 @@ struct Runner {
     kernels: u64,
 }
 
-fn build_one(toolchain: &Toolchain, board: Board) -> Result<Runner> {
+fn build_one(toolchain: &Toolchain, board: Board, kernels: &[String]) -> Result<Runner> {
     let name = board.name();
     let dir = repo::root().join("firmware/runner");
+    let target_dir = if kernels.is_empty() { "target" } else { "target/single" };
     timed(&format!("runner {name}"), &format!("building with {}", toolchain.name()), || {
         let mut cargo = toolchain.cargo("build", &dir);
         cargo.args(["--quiet", "--release", "--locked", "--bin", &name, "--features", &name]);
+        if !kernels.is_empty() {
+            cargo.arg("--no-default-features");
+            cargo.args(kernels.iter().map(|kernel| format!("--features=bitrack-kernels/{kernel}")));
+        }
         cargo.env("BITRACK_REVISION", revision()).args(["--config", &without_this_machines_paths()]);
         // One folder, whatever CARGO_TARGET_DIR says: we must find the result.
-        cargo.args(["--target-dir", "target"]);
+        cargo.args(["--target-dir", target_dir]);
         shell::run(&mut cargo)
     })?;
-    let built = dir.join("target").join(TARGET).join("release").join(&name);
-    place(&built, board)?;
-    Ok(Runner { board, sizes: elf::sizes(&board.elf())?, kernels: elf::kernel_text(&board.elf())? })
+    let built = dir.join(target_dir).join(TARGET).join("release").join(&name);
+    let elf = if kernels.is_empty() { board.elf() } else { board.single_elf() };
+    place(&built, &elf)?;
+    Ok(Runner { board, sizes: elf::sizes(&elf)?, kernels: elf::kernel_text(&elf)? })
 }
 
 /// What the firmware says it was built from: the last commit that touched it, and whether anything was changed since.
@@ -171,12 +187,11 @@ fn registry_folders() -> Vec<PathBuf> {
 }
 
 /// Copies beside the final name and renames: a daemon reading at that moment sees the old file or the new one.
-fn place(built: &std::path::Path, board: Board) -> Result<()> {
-    let elf = board.elf();
+fn place(built: &Path, elf: &Path) -> Result<()> {
     let partial = elf.with_extension("partial");
     fs::create_dir_all(elf.parent().expect("the path has folders"))?;
     fs::copy(built, &partial).with_context(|| format!("cannot copy {}", built.display()))?;
-    fs::rename(&partial, &elf).with_context(|| format!("cannot write {}", elf.display()))?;
+    fs::rename(&partial, elf).with_context(|| format!("cannot write {}", elf.display()))?;
     say("", &format!("{}", elf.display()));
     Ok(())
 }

@@ -46,12 +46,14 @@ fn everything(runner: &[String]) -> Result<()> {
     let tidiness = tidy::run(&tidy::Options::default());
     let examples = timed("examples in docs", "running", doc_tests);
     let runner_tests = tests(&["--manifest-path", "firmware/runner/Cargo.toml", "--lib"], &[]);
+    let lacking = tests(&["--package", "bitrack-engine", "--no-default-features", "--test", "lacking"], &[]);
     let tests = tests(&["--workspace"], runner);
     report([
         ("the kernels' speed", speed),
         ("tidy", tidiness),
         ("examples in docs", examples),
         ("the runner's tests", runner_tests),
+        ("an engine without kernels", lacking),
         ("tests", tests),
     ])
 }

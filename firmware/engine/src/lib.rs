@@ -13,7 +13,7 @@ mod plan;
 mod step;
 
 use bitrack_image::{Image, ImageError, Tensor};
-use bitrack_kernels::KernelError;
+use bitrack_kernels::{Kernel, KernelError};
 
 use plan::Plan;
 
@@ -117,6 +117,12 @@ fn check_layout(image: &Image<'_>) -> Result<(), LoadError> {
     let (found, known) = (image.header().layout, bitrack_kernels::LAYOUT);
     let packed = image.ops().any(|op| op.kind.has_weights());
     if packed && found != known { Err(LoadError::ForeignLayout { found, known }) } else { Ok(()) }
+}
+
+/// The kernels that must be compiled in to run `image`, op by op and so with repetitions; none of an op that would be refused for
+/// another reason.
+pub fn kernels<'i>(image: &'i Image<'_>) -> impl Iterator<Item = Kernel> + use<'i> {
+    (0..image.header().n_ops).filter_map(|index| Plan::of(image, index).ok()).flat_map(|plan| plan.needs()).flatten()
 }
 
 /// Looks on while ops run.

@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use bitrack_image::{Image, Op, OpKind, Tensor};
 use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, PoolShape, Requant, Rescale, ShapeError, conv2d, depthwise, fully_connected,
-    pool, reshape, softmax,
+    Bits, Channel, ConvShape, FcShape, Kernel, Needs, PoolShape, Requant, Rescale, ShapeError, add, conv2d, depthwise,
+    fully_connected, pool, reshape, softmax,
 };
 
 use crate::constants;
@@ -87,9 +87,36 @@ impl<'i> Plan<'i> {
             requant,
             call: call(image, &op, &input, &output, requant)?,
         };
+        plan.check_built()?;
         plan.check_scratch()?;
         plan.check_overlap()?;
         Ok(plan)
+    }
+
+    /// The kernels that must be compiled in to run it.
+    pub fn needs(&self) -> Needs {
+        let (input, output) = (self.in_bits, self.out_bits);
+        match &self.call {
+            Call::Conv2d(_, w) => conv2d::needs(w.bits, input, output),
+            Call::Depthwise(shape, w) => depthwise::needs(shape, self.requant.shift, w.bits, input, output),
+            Call::FullyConnected(_, w) => fully_connected::needs(w.bits, input, output),
+            Call::AveragePool(..) => pool::average_needs(input, output),
+            Call::MaxPool(..) => pool::max_needs(input, output),
+            Call::Add(addition) => add::needs([input, addition.bits2, output]),
+            Call::Reshape(Reshaping { in_place: true, .. }) => [None; 5],
+            Call::Reshape(_) => [Some(Kernel::Reshape), None, None, None, None],
+            Call::Softmax { .. } => [Some(Kernel::Softmax), None, None, None, None],
+        }
+    }
+
+    fn check_built(&self) -> Result<(), What> {
+        if Kernel::ALL_BUILT {
+            return Ok(());
+        }
+        match self.needs().into_iter().flatten().find(|kernel| !kernel.is_built()) {
+            Some(kernel) => Err(kernel.lacking()),
+            None => Ok(()),
+        }
     }
 
     /// Checks the constants in flash, value by value: once, when an image is loaded.

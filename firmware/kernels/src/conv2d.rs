@@ -4,7 +4,7 @@ use crate::columns::{Order, Windows, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvShape, KernelError, activations};
+use crate::{Bits, ConvShape, Kernel, KernelError, Needs, activations, built};
 
 /// Operands of a convolution or depthwise convolution.
 pub struct ConvArgs<'a> {
@@ -71,10 +71,28 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &
     layout::pack(plain, usize::from(shape.out_c), [rows, row], row.next_multiple_of(4), order, w_bits, out)
 }
 
+/// What must be compiled in.
+pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
+    let kernel = match (w_bits, in_bits) {
+        (Bits::B8, _) => Kernel::Conv2dW8,
+        (Bits::B4, Bits::B8) => Kernel::Conv2dW4A8,
+        (Bits::B4, _) => Kernel::Conv2dW4Narrow,
+        (Bits::B2, Bits::B8) => Kernel::Conv2dW2A8,
+        (Bits::B2, _) => Kernel::Conv2dW2Narrow,
+    };
+    [Some(kernel), Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits)), None, None]
+}
+
 /// Runs the convolution.
 #[inline(never)]
 pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, in_zero, requant, .. } = args;
+    const BUILT: bool = Kernel::Conv2dW8.is_built()
+        || Kernel::Conv2dW4A8.is_built()
+        || Kernel::Conv2dW4Narrow.is_built()
+        || Kernel::Conv2dW2A8.is_built()
+        || Kernel::Conv2dW2Narrow.is_built();
+    built::check(BUILT, needs(w_bits, in_bits, out_bits))?;
     shape.validate()?;
     args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
     let panel = Panel::new::<2>(args.weights, args.channels, k4(&shape), [w_bits, in_bits, out_bits], requant)?;

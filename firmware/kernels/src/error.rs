@@ -1,6 +1,6 @@
 //! What a kernel refuses. A kernel that returns an error has written nothing.
 
-use crate::ShapeError;
+use crate::{Kernel, ShapeError};
 
 /// Why a kernel did not run. Every buffer is checked before the first value is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum KernelError {
         /// Which buffer.
         buffer: &'static str,
     },
+    /// The kernel is not compiled in.
+    NotBuilt(Kernel),
     /// A constant is outside the range its formula is defined for.
     Constant {
         /// Which constant.
@@ -36,6 +38,7 @@ impl core::fmt::Display for KernelError {
             KernelError::Length { buffer, got, want } => {
                 write!(f, "{buffer}: {got} elements, the shape asks for {want}")
             }
+            KernelError::NotBuilt(kernel) => f.write_str(kernel.lacking()),
             KernelError::Misaligned { buffer } => write!(f, "{buffer}: not 4-byte aligned"),
             KernelError::Constant { name } => write!(f, "{name}: out of range"),
         }

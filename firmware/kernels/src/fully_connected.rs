@@ -4,7 +4,7 @@ use crate::columns::{Lane, Order, Writer, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
-use crate::{Bits, FcShape, KernelError};
+use crate::{Bits, FcShape, Kernel, KernelError, Needs, built};
 
 /// Operands of a fully connected layer.
 pub struct FcArgs<'a> {
@@ -79,9 +79,25 @@ pub fn pack(shape: &FcShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &mu
     )
 }
 
+/// What must be compiled in.
+pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
+    let kernel = match (w_bits, in_bits) {
+        (Bits::B8, _) => Kernel::FullyConnectedW8,
+        (Bits::B4, Bits::B8) => Kernel::FullyConnectedW4A8,
+        (Bits::B4, _) => Kernel::FullyConnectedW4Narrow,
+        (Bits::B2, _) => Kernel::FullyConnectedW2,
+    };
+    [Some(kernel), Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits)), None, None]
+}
+
 /// Runs the layer.
 #[inline(never)]
 pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
+    const BUILT: bool = Kernel::FullyConnectedW8.is_built()
+        || Kernel::FullyConnectedW4A8.is_built()
+        || Kernel::FullyConnectedW4Narrow.is_built()
+        || Kernel::FullyConnectedW2.is_built();
+    built::check(BUILT, needs(args.w_bits, args.in_bits, args.out_bits))?;
     args.validate()?;
     let k = k8(&args.shape);
     let bits = [args.w_bits, args.in_bits, args.out_bits];

@@ -26,6 +26,7 @@ pub const LAYOUT: u16 = 3;
 pub mod activations;
 pub mod add;
 mod bits;
+mod built;
 mod columns;
 pub mod conv2d;
 pub mod depthwise;
@@ -42,6 +43,7 @@ mod shape;
 pub mod softmax;
 
 pub use bits::Bits;
+pub use built::{Kernel, Needs};
 pub use conv2d::ConvArgs;
 pub use error::KernelError;
 pub use fully_connected::FcArgs;

@@ -7,7 +7,7 @@ use crate::quads::{self, QUAD, quad_bytes};
 use crate::requant::{Requant, Rescale, requantize};
 use crate::runs::Run;
 use crate::shape::ShapeError;
-use crate::{Bits, KernelError, PoolShape, activations};
+use crate::{Bits, Kernel, KernelError, Needs, PoolShape, activations, built};
 
 /// Operands of average pooling.
 ///
@@ -51,10 +51,23 @@ pub struct MaxArgs<'a> {
 /// The largest window of an average: keeps `sum * mult * k_h * k_w` within 64 bits.
 pub const MAX_AVERAGE_WINDOW: u32 = 1 << 16;
 
+/// What average pooling needs compiled in.
+pub const fn average_needs(in_bits: Bits, out_bits: Bits) -> Needs {
+    let [input, output] = [Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits))];
+    [Some(Kernel::AveragePool), input, output, None, None]
+}
+
+/// What max pooling needs compiled in.
+pub const fn max_needs(in_bits: Bits, out_bits: Bits) -> Needs {
+    let [input, output] = [Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits))];
+    [Some(Kernel::MaxPool), input, output, None, None]
+}
+
 /// Average pooling.
 #[inline(never)]
 pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
     let AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
+    built::check(Kernel::AveragePool.is_built(), average_needs(in_bits, out_bits))?;
     validate(&shape, in_bits, out_bits, input, output)?;
     rescale.requant.validate(out_bits)?;
     let full = u32::from(shape.k_h) * u32::from(shape.k_w);
@@ -73,6 +86,7 @@ pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
 #[inline(never)]
 pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
     let MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
+    built::check(Kernel::MaxPool.is_built(), max_needs(in_bits, out_bits))?;
     validate(&shape, in_bits, out_bits, input, output)?;
     match rescale {
         Some(rescale) => rescale.requant.validate(out_bits)?,

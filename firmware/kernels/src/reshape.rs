@@ -2,7 +2,7 @@
 
 use crate::error::check_len;
 use crate::shape::ShapeError;
-use crate::{Bits, KernelError, activations};
+use crate::{Bits, Kernel, KernelError, activations, built};
 
 /// Operands of a reshape. Only the split into pixels and channels matters to the packing.
 pub struct ReshapeArgs<'a> {
@@ -49,6 +49,7 @@ pub const fn is_alias(in_c: u32, out_c: u32, bits: Bits) -> bool {
 /// Copies the values in row-major order into the output's packing.
 #[inline(never)]
 pub fn run(args: ReshapeArgs<'_>) -> Result<(), KernelError> {
+    built::check(Kernel::Reshape.is_built(), [Some(Kernel::Reshape), None, None, None, None])?;
     args.validate()?;
     if is_alias(args.in_c, args.out_c, args.bits) {
         args.output.copy_from_slice(args.input);

@@ -2,7 +2,7 @@
 
 use crate::error::check_len;
 use crate::shape::ShapeError;
-use crate::{Bits, KernelError, activations};
+use crate::{Bits, Kernel, KernelError, activations, built};
 
 /// Largest table entry: with it, `entry * 256` plus half of any legal sum fits 32 bits.
 pub const MAX_ENTRY: u32 = 1 << 23;
@@ -16,6 +16,7 @@ pub const MAX_CLASSES: usize = 128;
 /// not be zero and no entry may exceed [`MAX_ENTRY`]. `n` is at most [`MAX_CLASSES`].
 #[inline(never)]
 pub fn run(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &mut [u8]) -> Result<(), KernelError> {
+    built::check(Kernel::Softmax.is_built(), [Some(Kernel::Softmax), None, None, None, None])?;
     validate(input, bits, n, table, output)?;
     let values = || (0..n).map(|c| activations::get(input, c, bits));
     let max = values().max().unwrap_or(0);

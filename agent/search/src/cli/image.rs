@@ -49,6 +49,7 @@ pub fn image(args: &ImageArgs) -> anyhow::Result<()> {
     println!("sha256 {}", candidate.sha256);
     println!("flash {} bytes, {} with test vectors", candidate.flash_bytes, candidate.image.len());
     println!("RAM {} bytes", candidate.ram_bytes);
+    println!("kernels {}", bitrack_model::kernels(&candidate.image)?.join(","));
     for op in builder.ops(&policy)? {
         let weights = op.weight_bits.map_or_else(|| "-".into(), |bits| bits.to_string());
         println!(

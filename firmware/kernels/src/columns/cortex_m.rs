@@ -1,5 +1,6 @@
 //! Two windows inside the input at once: `expand.s`.
 
+use crate::built::by_activations;
 use crate::{Bits, ConvShape};
 
 core::arch::global_asm!(include_str!("expand.s"), options(raw));
@@ -37,10 +38,11 @@ type Kernel = unsafe extern "C" fn(&Pair) -> u64;
 
 impl Expander {
     pub fn new(shape: &ConvShape, bits: Bits, row: usize, pixel_bytes: usize, input: &[u8]) -> Self {
-        let (units, unit_bytes, kernel): (_, _, Kernel) = match bits {
-            Bits::B8 => (row.div_ceil(4), 4, bitrack_expand_b8),
-            Bits::B4 => (row / 8, 4, bitrack_expand_b4),
-            Bits::B2 => (row / 8, 2, bitrack_expand_b2),
+        let kernel: Kernel = by_activations!(bits, bitrack_expand_b8, bitrack_expand_b4, bitrack_expand_b2);
+        let (units, unit_bytes) = match bits {
+            Bits::B8 => (row.div_ceil(4), 4),
+            Bits::B4 => (row / 8, 4),
+            Bits::B2 => (row / 8, 2),
         };
         let rows = usize::from(shape.k_h);
         let row_step = usize::from(shape.in_w) * pixel_bytes;

@@ -90,11 +90,14 @@ mod cortex_m {
     /// # Safety
     /// `groups > 0` groups must lie at `source`, and the lane's words for them from `target` on.
     pub unsafe fn expand(form: Form, source: *const u8, target: *mut u32, groups: usize, step_bytes: usize) -> u32 {
+        const NIBBLES: bool = crate::Kernel::Activations4.is_built();
+        const CRUMBS: bool = crate::Kernel::Activations2.is_built();
         let kernel: Kernel = match form {
             Form::BytesToFours => bitrack_lane_bytes_fours,
-            Form::BytesToEights => bitrack_lane_bytes_eights,
-            Form::Nibbles => bitrack_lane_nibbles,
-            Form::Crumbs => bitrack_lane_crumbs,
+            Form::BytesToEights if NIBBLES || CRUMBS => bitrack_lane_bytes_eights,
+            Form::Nibbles if NIBBLES => bitrack_lane_nibbles,
+            Form::Crumbs if CRUMBS => bitrack_lane_crumbs,
+            _ => crate::built::missing(),
         };
         // SAFETY: the caller's promise.
         unsafe { kernel(source, target, groups, step_bytes) }

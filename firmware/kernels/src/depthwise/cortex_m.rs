@@ -1,9 +1,10 @@
 //! 3x3 kernels at stride 1 and 2 on a core with the DSP extension: `dw3x3.s`.
 
 use super::{Job, Strip};
-use crate::Bits;
+use crate::built::{self, by_activations};
 use crate::quads::QUAD;
 use crate::requant::Channel;
+use crate::{Bits, Kernel};
 
 core::arch::global_asm!(include_str!("dw3x3.s"), options(raw));
 
@@ -68,7 +69,12 @@ unsafe extern "C" {
 /// Whether this layer can run here: 3x3, a stride that there is a kernel for, no late shift.
 pub(super) fn fits(job: &Job<'_>) -> bool {
     let shape = job.shape;
-    (shape.k_h, shape.k_w) == (3, 3) && shape.stride_w <= 2 && job.requant.shift == 0
+    let built = match shape.stride_w {
+        1 => Kernel::Depthwise3x3S1.is_built(),
+        2 => Kernel::Depthwise3x3S2.is_built(),
+        _ => false,
+    };
+    built && (shape.k_h, shape.k_w) == (3, 3) && job.requant.shift == 0
 }
 
 /// Runs all whole quads; returns their number.
@@ -131,9 +137,10 @@ fn inner_rows(job: &Job<'_>) -> core::ops::Range<usize> {
 /// Per channel of the quad: three columns of pairs, the third row as halves of two words, multiplier, bias.
 fn unpack(job: &Job<'_>, params: &mut [[u32; 7]; QUAD]) {
     let spread = match job.w_bits {
-        Bits::B8 => bitrack_dw3_params_w8,
-        Bits::B4 => bitrack_dw3_params_w4,
-        Bits::B2 => bitrack_dw3_params_w2,
+        Bits::B8 if const { Kernel::DepthwiseW8.is_built() } => bitrack_dw3_params_w8,
+        Bits::B4 if const { Kernel::DepthwiseW4.is_built() } => bitrack_dw3_params_w4,
+        Bits::B2 if const { Kernel::DepthwiseW2.is_built() } => bitrack_dw3_params_w2,
+        _ => built::missing(),
     };
     let (weights, channels) = (job.quad_weights(), &job.channels[job.quad * QUAD..][..QUAD]);
     // SAFETY: a whole quad of weights and four constants.
@@ -164,20 +171,12 @@ fn rows_args(job: &mut Job<'_>, strip: &Strip, params: &[[u32; 7]; QUAD], output
         step: job.in_pixel_bytes,
         columns: strip.valid,
         destination: job.strip[strip.left * COLUMN..].as_mut_ptr(),
-        expand: match job.in_bits {
-            Bits::B8 => bitrack_dw3_expand_b8,
-            Bits::B4 => bitrack_dw3_expand_b4,
-            Bits::B2 => bitrack_dw3_expand_b2,
-        },
+        expand: by_activations!(job.in_bits, bitrack_dw3_expand_b8, bitrack_dw3_expand_b4, bitrack_dw3_expand_b2),
         bytes: job.bytes.as_mut_ptr(),
         out: out.as_mut_ptr(),
         out_step: job.out_pixel_bytes,
         outputs: strip.outputs,
-        store: match job.out_bits {
-            Bits::B8 => bitrack_dw_store_b8,
-            Bits::B4 => bitrack_dw_store_b4,
-            Bits::B2 => bitrack_dw_store_b2,
-        },
+        store: by_activations!(job.out_bits, bitrack_dw_store_b8, bitrack_dw_store_b4, bitrack_dw_store_b2),
         params: params.as_ptr(),
         strip: job.strip.as_ptr(),
         fours_end: job.strip[fours..].as_ptr(),
@@ -204,11 +203,12 @@ fn expand_edge(job: &Job<'_>, strip: &Strip, row: usize, args: &Rows) {
             edge.steps[ky] = args.step;
         }
     }
-    let expand = match job.in_bits {
-        Bits::B8 => bitrack_dw3_expand_edge_b8,
-        Bits::B4 => bitrack_dw3_expand_edge_b4,
-        Bits::B2 => bitrack_dw3_expand_edge_b2,
-    };
+    let expand = by_activations!(
+        job.in_bits,
+        bitrack_dw3_expand_edge_b8,
+        bitrack_dw3_expand_edge_b4,
+        bitrack_dw3_expand_edge_b2
+    );
     // SAFETY: `valid` pixels, at least one, lie in each row of the input from `start` on; its length was checked, and all
     // four channels exist; the strip has room for `columns` columns of six words.
     unsafe { expand(&edge) }
@@ -216,7 +216,11 @@ fn expand_edge(job: &Job<'_>, strip: &Strip, row: usize, args: &Rows) {
 
 /// Runs `args.count` rows of outputs from `args.out` on.
 fn run_rows(job: &Job<'_>, args: &Rows) {
-    let kernel = if job.shape.stride_w == 1 { bitrack_dw3_rows_s1 } else { bitrack_dw3_rows_s2 };
+    let kernel = match job.shape.stride_w {
+        1 if const { Kernel::Depthwise3x3S1.is_built() } => bitrack_dw3_rows_s1,
+        2 if const { Kernel::Depthwise3x3S2.is_built() } => bitrack_dw3_rows_s2,
+        _ => built::missing(),
+    };
     // SAFETY: so many rows of the strip exist in the output, whose length was checked; if `expand` is not the empty one, every
     // input row under them exists, with `columns` pixels; strip and bytes hold `columns` and `outputs`.
     unsafe { kernel(args) }

@@ -12,7 +12,7 @@ mod layout;
 use crate::columns::as_words;
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvArgs, ConvShape, KernelError, activations};
+use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations, built};
 
 /// Columns of an expanded strip, unless the kernel is wider.
 const STRIP: usize = 24;
@@ -37,10 +37,30 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Re
     layout::pack(shape, w_bits, plain, out)
 }
 
+/// What must be compiled in; `shift` is that of the output's constants.
+pub const fn needs(shape: &ConvShape, shift: u8, w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
+    let weights = match w_bits {
+        Bits::B8 => Kernel::DepthwiseW8,
+        Bits::B4 => Kernel::DepthwiseW4,
+        Bits::B2 => Kernel::DepthwiseW2,
+    };
+    let fast = match (shape.k_h, shape.k_w, shape.stride_w) {
+        (3, 3, 1) if shift <= MAX_WEIGHT_SHIFT && shape.in_c as usize >= QUAD => Some(Kernel::Depthwise3x3S1),
+        (3, 3, 2) if shift <= MAX_WEIGHT_SHIFT && shape.in_c as usize >= QUAD => Some(Kernel::Depthwise3x3S2),
+        _ => None,
+    };
+    let rest =
+        if fast.is_none() || !(shape.in_c as usize).is_multiple_of(QUAD) { Some(Kernel::DepthwiseAny) } else { None };
+    [Some(weights), fast, rest, Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits))]
+}
+
 /// Runs the depthwise convolution.
 #[inline(never)]
 pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, requant, .. } = args;
+    const BUILT: bool =
+        Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built() || Kernel::DepthwiseAny.is_built();
+    built::check(BUILT, needs(&shape, requant.shift, w_bits, in_bits, out_bits))?;
     shape.validate_depthwise()?;
     args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
     let plan = Plan::new(&shape);
@@ -68,7 +88,11 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
         strip,
         bytes,
     };
+    // Nothing is left where `needs` asks for no kernel of any size.
     for quad in job.run_fast(args.output)..channels.div_ceil(QUAD) {
+        if !Kernel::DepthwiseAny.is_built() {
+            break;
+        }
         job.quad = quad;
         any::run(&mut job, args.output);
     }

@@ -1,8 +1,9 @@
 //! The product on a core with the DSP extension (Cortex-M4, Cortex-M7): `pair.s` for two pixels, `vector.s` for one.
 
 use super::{BLOCK, Columns, Panel};
-use crate::Bits;
+use crate::built::{self, by_activations};
 use crate::requant::{Channel, Requant};
+use crate::{Bits, Kernel as Built};
 
 core::arch::global_asm!(include_str!("pair.s"), options(raw));
 core::arch::global_asm!(include_str!("vector.s"), options(raw));
@@ -113,13 +114,9 @@ impl Kernel {
         let blocks = k.div_ceil(BLOCK);
         let first = k - (blocks - 1) * BLOCK;
         let (kernel, group, store) = if lanes == 1 {
-            (
-                vector_loop(w_bits, in_bits),
-                8,
-                [bitrack_vector_store2 as Label, bitrack_vector_store4, bitrack_vector_store8],
-            )
+            (vector_loop(w_bits, in_bits), 8, vector_store(out_bits))
         } else {
-            (pair_loop(w_bits, in_bits), 4, [bitrack_pair_store2 as Label, bitrack_pair_store4, bitrack_pair_store8])
+            (pair_loop(w_bits, in_bits), 4, pair_store(out_bits))
         };
         let body = kernel.body as usize;
         let group_bytes = (kernel.body_end as usize - body) / kernel.groups;
@@ -129,7 +126,7 @@ impl Kernel {
             next: kernel.start,
             entry: body + skipped * group_bytes,
             after: if plain { kernel.finish } else { kernel.block },
-            store: store[out_bits as usize / 4],
+            store,
             zero: u32::from(requant.out_zero),
             shift: u32::from(requant.shift),
             mask: if w_bits == Bits::B4 { 0xF00F_F00F } else { 0xC003_C003 },
@@ -140,21 +137,31 @@ impl Kernel {
 
 fn pair_loop(w_bits: Bits, in_bits: Bits) -> &'static Loop {
     match (w_bits, in_bits) {
-        (Bits::B8, _) => &PAIR_W8,
-        (Bits::B4, Bits::B8) => &PAIR_W4,
-        (Bits::B4, _) => &PAIR_W4_NARROW,
-        (Bits::B2, Bits::B8) => &PAIR_W2,
-        (Bits::B2, _) => &PAIR_W2_NARROW,
+        (Bits::B8, _) if const { Built::Conv2dW8.is_built() } => &PAIR_W8,
+        (Bits::B4, Bits::B8) if const { Built::Conv2dW4A8.is_built() } => &PAIR_W4,
+        (Bits::B4, Bits::B4 | Bits::B2) if const { Built::Conv2dW4Narrow.is_built() } => &PAIR_W4_NARROW,
+        (Bits::B2, Bits::B8) if const { Built::Conv2dW2A8.is_built() } => &PAIR_W2,
+        (Bits::B2, Bits::B4 | Bits::B2) if const { Built::Conv2dW2Narrow.is_built() } => &PAIR_W2_NARROW,
+        _ => built::missing(),
     }
 }
 
 fn vector_loop(w_bits: Bits, in_bits: Bits) -> &'static Loop {
     match (w_bits, in_bits) {
-        (Bits::B8, _) => &VECTOR_W8,
-        (Bits::B4, Bits::B8) => &VECTOR_W4,
-        (Bits::B4, _) => &VECTOR_W4_NARROW,
-        (Bits::B2, _) => &VECTOR_W2,
+        (Bits::B8, _) if const { Built::FullyConnectedW8.is_built() } => &VECTOR_W8,
+        (Bits::B4, Bits::B8) if const { Built::FullyConnectedW4A8.is_built() } => &VECTOR_W4,
+        (Bits::B4, Bits::B4 | Bits::B2) if const { Built::FullyConnectedW4Narrow.is_built() } => &VECTOR_W4_NARROW,
+        (Bits::B2, _) if const { Built::FullyConnectedW2.is_built() } => &VECTOR_W2,
+        _ => built::missing(),
     }
+}
+
+fn pair_store(out_bits: Bits) -> Label {
+    by_activations!(out_bits, bitrack_pair_store8, bitrack_pair_store4, bitrack_pair_store2)
+}
+
+fn vector_store(out_bits: Bits) -> Label {
+    by_activations!(out_bits, bitrack_vector_store8, bitrack_vector_store4, bitrack_vector_store2)
 }
 
 /// # Safety

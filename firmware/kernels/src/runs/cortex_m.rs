@@ -2,6 +2,7 @@
 
 use super::Sum;
 use crate::Bits;
+use crate::built::by_activations;
 
 core::arch::global_asm!(include_str!("runs.s"), options(raw));
 
@@ -118,39 +119,29 @@ pub(super) unsafe fn add(sum: &Sum, inputs: [*const u8; 2], output: *mut u8, cou
 }
 
 fn strided(bits: Bits) -> Routine {
-    match bits {
-        Bits::B8 => bitrack_load_strided_b8,
-        Bits::B4 => bitrack_load_strided_b4,
-        Bits::B2 => bitrack_load_strided_b2,
-    }
+    by_activations!(bits, bitrack_load_strided_b8, bitrack_load_strided_b4, bitrack_load_strided_b2)
 }
 
 fn first(bits: Bits, crossed: bool) -> Routine {
-    match (bits, crossed) {
-        (Bits::B8, _) => bitrack_load_first_b8,
-        (Bits::B4, false) => bitrack_load_first_b4,
-        (Bits::B2, false) => bitrack_load_first_b2,
-        (Bits::B4, true) => bitrack_load_first_crossed_b4,
-        (Bits::B2, true) => bitrack_load_first_crossed_b2,
+    if crossed {
+        by_activations!(bits, bitrack_load_first_b8, bitrack_load_first_crossed_b4, bitrack_load_first_crossed_b2)
+    } else {
+        by_activations!(bits, bitrack_load_first_b8, bitrack_load_first_b4, bitrack_load_first_b2)
     }
 }
 
 fn second(bits: Bits, crossed: bool) -> Routine {
-    match (bits, crossed) {
-        (Bits::B8, _) => bitrack_load_second_b8,
-        (Bits::B4, false) => bitrack_load_second_b4,
-        (Bits::B2, false) => bitrack_load_second_b2,
-        (Bits::B4, true) => bitrack_load_second_crossed_b4,
-        (Bits::B2, true) => bitrack_load_second_crossed_b2,
+    if crossed {
+        by_activations!(bits, bitrack_load_second_b8, bitrack_load_second_crossed_b4, bitrack_load_second_crossed_b2)
+    } else {
+        by_activations!(bits, bitrack_load_second_b8, bitrack_load_second_b4, bitrack_load_second_b2)
     }
 }
 
 fn store(bits: Bits, crossed: bool) -> Routine {
-    match (bits, crossed) {
-        (Bits::B8, _) => bitrack_store_b8,
-        (Bits::B4, false) => bitrack_store_b4,
-        (Bits::B2, false) => bitrack_store_b2,
-        (Bits::B4, true) => bitrack_store_crossed_b4,
-        (Bits::B2, true) => bitrack_store_crossed_b2,
+    if crossed {
+        by_activations!(bits, bitrack_store_b8, bitrack_store_crossed_b4, bitrack_store_crossed_b2)
+    } else {
+        by_activations!(bits, bitrack_store_b8, bitrack_store_b4, bitrack_store_b2)
     }
 }
