@@ -39,6 +39,7 @@ pub fn run(options: &Options) -> Result<()> {
     let [m4, m7] = timed("kernels", "counting on both cores", || measure(&program, plugin.as_deref()))?;
     if options.estimate_cycles {
         print(&m4, &m7);
+        print_arenas()?;
     }
     if let Some(file) = &options.csv {
         write_csv(file, [(Cpu::M4, &m4), (Cpu::M7, &m7)])?;
@@ -51,6 +52,16 @@ pub fn run(options: &Options) -> Result<()> {
         check(&m4, Cpu::M4, &compiler)?;
         check(&m7, Cpu::M7, &compiler)?;
     }
+    Ok(())
+}
+
+/// The planned arenas of the same networks, as the test that holds them to their limits prints them.
+fn print_arenas() -> Result<()> {
+    let arguments =
+        ["test", "--quiet", "--locked", "--package", "bitrack-model", "--test", "memory", "--", "--nocapture"];
+    let text = shell::stdout(&mut shell::cargo(arguments))?;
+    println!("\nRAM: tensors and scratch as planned");
+    text.lines().filter(|line| line.contains("bytes at 8/8")).for_each(|line| println!("{line}"));
     Ok(())
 }
 
