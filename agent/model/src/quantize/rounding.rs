@@ -14,6 +14,8 @@ const CLIPS: [f64; 14] = [1.0, 0.94, 0.88, 0.82, 0.76, 0.7, 0.64, 0.58, 0.52, 0.
 const FINALISTS: usize = 3;
 /// Passes over all codes; the descent stops earlier when nothing moves.
 const SWEEPS: usize = 20;
+/// Fits of the scale; the descent stops earlier when one does not help.
+const FITS: usize = 20;
 /// Weights behind one output up to which codes are optimised. A sweep costs their square for every output: beyond this,
 /// minutes for a layer, while so many rounding errors average out by themselves.
 const DESCENT_WEIGHTS: usize = 256;
@@ -115,18 +117,20 @@ impl<'a> Problem<'a> {
         codes.iter().zip(self.weights).zip(&gradient).map(|((q, &w), g)| (q * scale - f64::from(w)) * g).sum()
     }
 
-    /// Moves codes until no single move helps, then fits the scale to them; repeated while that helps.
+    /// Moves codes until no single move helps, then fits the scale to them; repeated while that helps. From few samples the
+    /// error comes as close to zero as rounding allows, or below: what is gained then is nothing.
     fn descend(&self, start: Solution) -> Solution {
         let mut best = start;
-        loop {
+        for _ in 0..FITS {
             let codes = self.descend_codes(best.codes.clone(), best.scale);
             let scale = self.best_scale(&codes).unwrap_or(best.scale);
             let error = self.error(&codes, scale);
-            if error >= best.error * (1.0 - 1e-6) {
-                return best;
+            if best.error - error <= 1e-6 * best.error.abs() {
+                break;
             }
             best = Solution { codes, scale, error };
         }
+        best
     }
 
     fn descend_codes(&self, mut codes: Vec<f64>, scale: f64) -> Vec<f64> {
@@ -173,6 +177,15 @@ mod tests {
     fn covariance(n: usize, values: &[f64]) -> Vec<f64> {
         let row = |i: usize, k: usize| values[(i * 7 + k * 3) % values.len()];
         (0..n * n).map(|at| (0..n).map(|k| row(at / n, k) * row(at % n, k)).sum()).collect()
+    }
+
+    #[test]
+    fn an_error_below_zero_ends_the_descent() {
+        // Not quite a covariance, as sums of floats may be.
+        let covariance = [1.0, 1.02, 1.02, 1.0];
+        let problem = Problem { damping: 0.0, ..Problem::new(&[0.27, -0.46], &covariance, Bits::Two) };
+        let solution = problem.solve();
+        assert!(solution.error.is_finite() && solution.scale > 0.0);
     }
 
     proptest! {
