@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::error::check_len;
 use crate::quads::{self, QUAD, quad_bytes};
-use crate::requant::{Requant, Rescale, requantize};
+use crate::requant::{Requant, Rescale, multiply_round, requantize};
 use crate::runs::Run;
 use crate::shape::ShapeError;
 use crate::{Bits, Kernel, KernelError, Needs, PoolShape, activations, built};
@@ -110,8 +110,12 @@ fn validate(shape: &PoolShape, in_bits: Bits, out_bits: Bits, input: &[u8], outp
 /// The rule of [`AverageArgs`] for a window with offset-free sum `acc`.
 #[inline(never)]
 fn average_of(acc: i32, mult: i64, requant: Requant) -> u8 {
-    let scaled = (i64::from(acc).wrapping_mul(mult) << requant.shift).wrapping_add(1 << 31) >> 32;
-    let y = (scaled as i32).saturating_add(requant.out_zero.into());
+    // A sum has at most 24 bits and a sign: with a small shift 32 bits hold it, which is one multiplication.
+    let scaled = match i32::try_from(mult) {
+        Ok(mult) if requant.shift <= 6 => multiply_round(acc << requant.shift, mult),
+        _ => ((i64::from(acc).wrapping_mul(mult) << requant.shift).wrapping_add(1 << 31) >> 32) as i32,
+    };
+    let y = scaled.saturating_add(requant.out_zero.into());
     y.clamp(requant.act_min.into(), requant.act_max.into()) as u8
 }
 

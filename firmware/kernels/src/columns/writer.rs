@@ -139,7 +139,7 @@ impl<'a> Writer<'a> {
     }
 
     fn take_room(&mut self, count: usize) {
-        assert!(count <= self.room);
+        assert!(count <= self.room, "columns");
         self.room -= count;
     }
 }

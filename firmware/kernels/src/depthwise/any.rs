@@ -80,7 +80,7 @@ fn filter(job: &mut Job<'_>, strip: &Strip, c: usize) {
     let stride = usize::from(job.shape.stride_w) * pairs * QUAD;
     let (window, outputs) = (&job.strip[c * pairs..], &mut job.bytes[..strip.outputs]);
     let last = (strip.outputs - 1) * stride + (columns - 1) * pairs * QUAD + pairs;
-    assert!(c < QUAD && pairs > 0 && window.len() >= last);
+    assert!(c < QUAD && pairs > 0 && window.len() >= last, "strip");
     let args = Filter {
         window: window.as_ptr(),
         outputs: outputs.len(),

@@ -63,7 +63,7 @@ impl Run<'_> {
     /// Writes each channel as a half-word: channel `c` of quad `i` to `words[(4 * i + c) * pairs]`, in the low half or the high.
     pub fn spread(&self, words: &mut [u32], pairs: usize, high: bool) {
         let mut rest = words.as_mut_ptr().cast::<u16>().wrapping_add(usize::from(high));
-        assert!(words.len() > (QUAD * self.count - 1) * pairs);
+        assert!(words.len() > (QUAD * self.count - 1) * pairs, "strip");
         self.parts(&mut |first, count| {
             // SAFETY: `parts` hands out whole quads; all of them have room in `words`, which was checked above.
             unsafe { machine::spread(first, self.step, count, self.bits, rest, 2 * pairs) };
