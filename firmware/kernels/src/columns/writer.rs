@@ -52,10 +52,28 @@ impl<'a> Writer<'a> {
 
     /// Completes the last group with zeros.
     pub fn end_row(&mut self) {
-        let (group, pending) = (self.order.group(), self.pending());
-        if pending > 0 {
-            self.bytes(&0, 0, group - pending);
+        let pending = self.pending();
+        match self.order {
+            _ if pending == 0 => {}
+            Order::Fours => self.end_four(pending),
+            Order::Eights => self.bytes(&0, 0, self.order.group() - pending),
         }
+    }
+
+    /// Writes a group of four of which only `pending` values are there.
+    fn end_four(&mut self, pending: usize) {
+        let missing = Order::Fours.group() - pending;
+        self.take_room(missing);
+        let group = self.fours.group >> (8 * missing);
+        let pairs = [group & 0x00FF_00FF, group >> 8 & 0x00FF_00FF];
+        for pair in pairs {
+            // SAFETY: room was taken for all four values, which are two words of the lane.
+            unsafe { *self.fours.target = pair };
+            self.fours.target = self.fours.target.wrapping_add(self.lane.count);
+        }
+        let halves = pairs[0] + pairs[1];
+        self.fours.sum += (halves & 0xFFFF) + (halves >> 16);
+        self.fours.phase = 0;
     }
 
     /// Expands `count` packed values.
