@@ -44,7 +44,8 @@ pub fn check() -> bool {
                 note(check_average(shape, in_bits, out_bits, seed, &mut uncounted));
                 note(check_max(shape, in_bits, out_bits, seed, &mut uncounted));
             }
-            for (&(pixels, channels), bits1) in ADDITIONS.iter().flat_map(|tensor| Bits::ALL.map(|bits| (tensor, bits))) {
+            for (&(pixels, channels), bits1) in ADDITIONS.iter().flat_map(|tensor| Bits::ALL.map(|bits| (tensor, bits)))
+            {
                 // SAFETY: the previous case is gone.
                 unsafe { HEAP.reset() };
                 note(check_add(pixels, channels, [bits1, in_bits, out_bits], seed, &mut uncounted));

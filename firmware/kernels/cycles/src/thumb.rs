@@ -39,7 +39,7 @@ fn narrow(code: u16) -> Kind {
     match code >> 11 {
         // Register offset: three stores, then five loads.
         0b01010 | 0b01011 if code >> 9 & 7 < 3 => Kind::Store,
-        0b01001 | 0b01010 | 0b01011 => Kind::Load,
+        0b01001..=0b01011 => Kind::Load,
         0b01100 | 0b01110 | 0b10000 | 0b10010 => Kind::Store,
         0b01101 | 0b01111 | 0b10001 | 0b10011 => Kind::Load,
         0b11000 | 0b11001 => Kind::Multiple((code & 0xFF).count_ones()),
