@@ -161,4 +161,16 @@ mod tests {
         let error = Progress::load(&bytes, &mut env, &mut crate::strategy::Uniform::default()).expect_err("another");
         assert_eq!(error.to_string(), "the checkpoint cannot be used: strategy `random` wrote it, this is `uniform`");
     }
+
+    #[test]
+    fn a_checkpoint_of_another_model_is_refused() {
+        let env = toy::environment(None, None);
+        let bytes = Progress::new(0).save(&env, &Random::new(1)).expect("saves");
+        let mut graph = toy::graph();
+        graph.layers[0].name = "stem".into();
+        let mut env = toy::environment_of(&graph, None, None);
+        let error = Progress::load(&bytes, &mut env, &mut Random::new(1)).expect_err("another model");
+        let expected = "the checkpoint cannot be used: it belongs to another model: the tensors differ";
+        assert_eq!(error.to_string(), expected);
+    }
 }

@@ -10,12 +10,12 @@ use std::path::Path;
 const TIE: f64 = 1e-9;
 
 #[derive(Debug, Deserialize)]
-struct File {
+pub(super) struct File {
     layers: Vec<Layer>,
     /// Groups of layers that share their bits.
     #[serde(default)]
     tied: Vec<Vec<usize>>,
-    cases: Vec<Case>,
+    pub(super) cases: Vec<Case>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -25,15 +25,15 @@ struct Layer {
 }
 
 #[derive(Debug, Deserialize)]
-struct Case {
-    limit_on: String,
-    limit: f64,
+pub(super) struct Case {
+    pub(super) limit_on: String,
+    pub(super) limit: f64,
     /// One digit per layer.
     optimal_bits: String,
 }
 
 /// The file's layers as groups of a problem.
-struct Groups<'a> {
+pub(super) struct Groups<'a> {
     /// Layers of each group.
     members: Vec<Vec<usize>>,
     /// Widths of each group, in the order of its choices.
@@ -42,7 +42,7 @@ struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    fn new(file: &'a File) -> Result<Self, String> {
+    pub(super) fn new(file: &'a File) -> Result<Self, String> {
         let mut members: Vec<Vec<usize>> = file.tied.clone();
         let tied = |layer: &usize| file.tied.iter().any(|group| group.contains(layer));
         members.extend((0..file.layers.len()).filter(|layer| !tied(layer)).map(|layer| vec![layer]));
@@ -53,7 +53,7 @@ impl<'a> Groups<'a> {
         Ok(Self { widths: members.iter().map(widths).collect(), members, file })
     }
 
-    fn problem(&self, resource: &str, limit: f64) -> Result<Problem, String> {
+    pub(super) fn problem(&self, resource: &str, limit: f64) -> Result<Problem, String> {
         let value = |layer: usize, width: u32, what: &str| {
             let found = self.file.layers[layer].bits.get(&width).and_then(|values| values.get(what));
             found.copied().ok_or_else(|| format!("layer {layer} has no `{what}` at {width} bits"))

@@ -1,9 +1,11 @@
 //! Golden results: files of published or recomputed cases that the solvers must reproduce exactly.
 
 mod ilp;
+mod reinforce;
 mod rule_based;
 
 pub use ilp::check_ilp;
+pub use reinforce::check_reinforce;
 pub use rule_based::check_rule_based;
 
 use std::path::{Path, PathBuf};

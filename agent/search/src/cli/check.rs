@@ -19,6 +19,11 @@ enum What {
         /// A JSON file with `layers`, `tied` and `cases`
         file: PathBuf,
     },
+    /// The policy gradient `reinforce`: at most 1.10 times the optimal cost after 500 evaluations, five seeds a case
+    Reinforce {
+        /// A JSON file as for `ilp`
+        file: PathBuf,
+    },
     /// Rule-based bit cutting (arXiv 1905.13082): bits, bytes and peak RAM of every case
     RuleBased {
         /// A JSON file with `nets` and `rule_based`
@@ -33,6 +38,7 @@ enum What {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let tally = match &args.what {
         What::Ilp { file } => check::check_ilp(file)?,
+        What::Reinforce { file } => check::check_reinforce(file)?,
         What::RuleBased { file } => check::check_rule_based(file)?,
     };
     for line in &tally.mismatches {

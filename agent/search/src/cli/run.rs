@@ -10,8 +10,13 @@ use bitrack_search::agent::{Client, run as run_agent};
 ///   in-flight = (boards)           candidates being measured at once
 ///   checkpoint-every = 5           episodes between two checkpoints
 ///   preparation = { calibration-samples = 512, calibration = "mse", equalize = true, vectors = 2, section-align-log2 = 2 }
-///   ddpg = { warm-up, sigma, sigma-decay, sigma-floor, batch, updates-per-step, replay-per-slot, actor-rate,
-///            critic-rate, tau, discount }   HAQ's values, schedules adapted to the budget
+///   warm-start = (none)            what makes the first proposals, from which the strategy then learns: a strategy, or an earlier
+///                                  campaign of the same model, of which the best candidates are measured again
+///   warm-proposals = (budget / 2)  how many; 5 from an earlier campaign
+///   sensitivity-samples = 256      training samples on which `ilp` judges how sensitive each tensor is
+///   ddpg = { warm-up, sigma, sigma-decay, sigma-floor, warm-sigma, imitate, batch, updates-per-step, replay-per-slot,
+///            actor-rate, critic-rate, tau, discount }   HAQ's values, schedules adapted to the budget
+///   reinforce = { rate, entropy, decay, evaluations }   adapted to the budget
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -44,7 +44,12 @@ impl Costs for ToyCosts {
 
 /// An environment with limits in bytes.
 pub fn environment(flash: Option<u64>, ram: Option<u64>) -> Environment {
-    let space = Space::new(&graph());
+    environment_of(&graph(), flash, ram)
+}
+
+/// An environment of another graph.
+pub fn environment_of(graph: &Graph, flash: Option<u64>, ram: Option<u64>) -> Environment {
+    let space = Space::new(graph);
     let limits = Limits { flash_bytes: flash, ram_bytes: ram, latency_ticks: None };
     let costs = Box::new(ToyCosts(space.clone()));
     Environment::new(space, costs, limits, Box::new(ToyJudge), ["toy".into()]).expect("limits above the minimum")

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 const POPULATION: usize = 24;
 /// Random candidates before the first child, besides the uniform ones.
 const RANDOM: usize = 7;
+/// Children drawn before one that is known is proposed after all.
+const MAX_ATTEMPTS: usize = 20;
 /// Tensors that a child changes on average.
 const MUTATIONS: f64 = 1.5;
 
@@ -83,8 +85,21 @@ impl Evolution {
             None if self.proposed <= corners.len() + RANDOM || self.population.len() < 2 => {
                 (0..env.space.len()).map(|_| Bits::ALL[self.rng.random_range(0..3)]).collect()
             }
-            None => self.child(),
+            None => self.new_child(env),
         }
+    }
+
+    /// A child that will run as nothing in the population does, if that can be had.
+    fn new_child(&mut self, env: &Environment) -> Vec<Bits> {
+        let mut child = self.child();
+        for _ in 0..MAX_ATTEMPTS {
+            let runs = env.project(&child);
+            if !self.population.iter().any(|known| known.bits == runs) {
+                break;
+            }
+            child = self.child();
+        }
+        child
     }
 
     fn child(&mut self) -> Vec<Bits> {

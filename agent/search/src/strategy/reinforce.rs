@@ -32,16 +32,16 @@ pub struct ReinforceConfig {
 
 impl Default for ReinforceConfig {
     fn default() -> Self {
-        Self { rate: 0.1, entropy: 0.1, decay: 0.9, evaluations: USUAL_EVALUATIONS }
+        Self { rate: 0.05, entropy: 0.1, decay: 0.9, evaluations: USUAL_EVALUATIONS }
     }
 }
 
 impl ReinforceConfig {
-    /// Faster steps for shorter searches, by the root of how much shorter.
+    /// Faster steps for shorter searches.
     pub fn for_budget(evaluations: usize) -> Self {
         let usual = Self::default();
         let shorter = USUAL_EVALUATIONS as f64 / evaluations.max(1) as f64;
-        Self { rate: usual.rate * shorter.sqrt().clamp(0.5, 3.0), evaluations: evaluations.max(1), ..usual }
+        Self { rate: usual.rate * shorter.powf(0.75).clamp(0.3, 4.0), evaluations: evaluations.max(1), ..usual }
     }
 }
 

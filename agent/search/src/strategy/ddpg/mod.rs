@@ -14,14 +14,18 @@ pub(super) use noise::standard_normal;
 
 use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
 use crate::env::{Environment, action_of_bits, bits_of_action};
+use bitrack_model::Bits;
 use networks::ActorCritic;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replay::{Replay, Transition};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// Steps in which the actor learns to do as good candidates did.
 const IMITATION_STEPS: usize = 300;
+/// Draws, each with more noise, before a known candidate is proposed after all.
+const MAX_ATTEMPTS: u32 = 30;
 
 /// Deep deterministic policy gradient over one scalar action per tensor.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Ddpg {
     baseline: Option<f64>,
     /// Whether it began from what another strategy found.
     warm: bool,
+    /// What ran or will run because of it: measuring that again would teach nothing.
+    known: HashSet<Vec<Bits>>,
 }
 
 /// The saved state beside the networks' and the replay memory's numbers.
@@ -46,6 +52,7 @@ struct Header {
     /// As bits: JSON would round it.
     baseline: Option<u64>,
     warm: bool,
+    known: Vec<Vec<Bits>>,
     updates: u32,
     transitions: usize,
     oldest: usize,
@@ -62,17 +69,19 @@ impl Ddpg {
         tch::set_num_threads(1);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let networks = ActorCritic::new(&mut rng)?;
-        Ok(Self { config, networks, replay: Replay::default(), rng, proposed: 0, baseline: None, warm: false })
+        let (replay, known) = (Replay::default(), HashSet::new());
+        Ok(Self { config, networks, replay, rng, proposed: 0, baseline: None, warm: false, known })
     }
 
-    fn action(&mut self, state: &[f32]) -> Result<f64, StrategyError> {
+    /// `wider` multiplies the noise.
+    fn action(&mut self, state: &[f32], wider: f64) -> Result<f64, StrategyError> {
         let sigma = match (self.warm, self.proposed.checked_sub(self.config.warm_up)) {
             (true, _) => self.config.warm_sigma,
             (false, Some(after_warm_up)) => self.config.sigma(after_warm_up),
             (false, None) => return Ok(self.rng.random()),
         };
         let mean = self.networks.act(state)?;
-        Ok(noise::truncated_normal(mean, sigma, &mut self.rng))
+        Ok(noise::truncated_normal(mean, (sigma * wider).min(1.0), &mut self.rng))
     }
 
     fn remember(&mut self, env: &Environment, outcome: &Outcome) {
@@ -123,7 +132,16 @@ impl Strategy for Ddpg {
     }
 
     fn propose(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
-        let proposal = Proposal::walk(env, |state| self.action(state))?;
+        let mut proposal = Proposal::walk(env, |state| self.action(state, 1.0))?;
+        for attempt in 1..=MAX_ATTEMPTS {
+            if !self.known.contains(&env.project(&proposal.asked)) {
+                break;
+            }
+            // An actor that is sure of itself needs more noise to say something new.
+            let wider = 1.0 + 0.1 * f64::from(attempt);
+            proposal = Proposal::walk(env, |state| self.action(state, wider))?;
+        }
+        self.known.insert(env.project(&proposal.asked));
         self.proposed += 1;
         Ok(Some(proposal))
     }
@@ -132,12 +150,14 @@ impl Strategy for Ddpg {
         if outcome.reward.is_none() {
             return Ok(());
         }
+        self.known.insert(outcome.bits.clone());
         self.remember(env, outcome);
         self.learn(outcome.bits.len())
     }
 
     /// Fills the replay memory, lets the critic see all of it, and then has the actor do as the best of them did.
     fn learn_from(&mut self, env: &Environment, outcomes: &[Outcome]) -> Result<(), StrategyError> {
+        self.known.extend(outcomes.iter().map(|outcome| outcome.bits.clone()));
         outcomes.iter().for_each(|outcome| self.remember(env, outcome));
         let mut best: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.reward.is_some()).collect();
         best.sort_by(|a, b| b.reward.unwrap_or(0.0).total_cmp(&a.reward.unwrap_or(0.0)));
@@ -155,11 +175,14 @@ impl Strategy for Ddpg {
     }
 
     fn save(&self) -> Result<Blob, StrategyError> {
+        let mut known: Vec<Vec<Bits>> = self.known.iter().cloned().collect();
+        known.sort();
         let header = Header {
             rng: RngState::of(&self.rng),
             proposed: self.proposed,
             baseline: self.baseline.map(f64::to_bits),
             warm: self.warm,
+            known,
             updates: self.networks.updates(),
             transitions: self.replay.len(),
             oldest: self.replay.oldest(),
@@ -184,6 +207,7 @@ impl Strategy for Ddpg {
         self.proposed = header.proposed;
         self.baseline = header.baseline.map(f64::from_bits);
         self.warm = header.warm;
+        self.known = header.known.into_iter().collect();
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 use super::*;
 use crate::env::toy;
-use bitrack_model::Bits;
 
 fn agent(seed: u64) -> Ddpg {
     let config = DdpgConfig { warm_up: 3, batch: 16, updates_per_step: 2, ..DdpgConfig::for_budget(20) };
