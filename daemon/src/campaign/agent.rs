@@ -14,6 +14,10 @@ use crate::{logs, process};
 
 /// How long an agent may take to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The exit code by which an agent says that another start would end the same way.
+const FINAL: i32 = 3;
+/// The loader's exit code for a program whose libraries are not there, and a shell's for a program that is not.
+const NO_PROGRAM: i32 = 127;
 /// How often a child is looked at.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -24,6 +28,8 @@ pub enum Ended {
     Done,
     /// By itself, otherwise; its last words.
     Died(String),
+    /// As before, but another start would end the same way.
+    Hopeless(String),
     /// Because it was asked to, or has nothing left to do.
     Stopped,
 }
@@ -33,6 +39,8 @@ pub struct Agent {
     child: Arc<Mutex<Child>>,
     pid: u32,
     log: PathBuf,
+    /// Where in the log this agent's words begin.
+    log_begin: u64,
 }
 
 impl Agent {
@@ -46,11 +54,12 @@ impl Agent {
         let failed = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
         let output = logs::open(&log, logs::LIMIT).map_err(|e| e.to_string())?;
         let errors = output.try_clone().map_err(|e| failed(&log, e))?;
+        let log_begin = output.metadata().map_or(0, |log| log.len());
         let mut command = Command::new(&program);
         command.args(["run", "--daemon", &plan.url, "--campaign", &campaign.to_string()]);
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = process::spawn(command).map_err(|e| failed(&program, e))?;
-        Ok(Self { pid: child.id(), child: Arc::new(Mutex::new(child)), log })
+        Ok(Self { pid: child.id(), child: Arc::new(Mutex::new(child)), log, log_begin })
     }
 
     /// Its process id.
@@ -65,9 +74,21 @@ impl Agent {
             match status {
                 Ok(None) => tokio::time::sleep(GLANCE).await,
                 Ok(Some(status)) if status.success() => return Ended::Done,
-                Ok(Some(status)) => return Ended::Died(last_words(&self.log, status)),
+                Ok(Some(status)) => return self.died(status),
                 Err(e) => return Ended::Died(e.to_string()),
             }
+        }
+    }
+
+    fn died(&self, status: ExitStatus) -> Ended {
+        let words = last_words(&self.log, self.log_begin);
+        let see = format!("(see {})", self.log.display());
+        match status.code() {
+            Some(FINAL) => Ended::Hopeless(format!("{} {see}", words.trim_start_matches("error: "))),
+            Some(NO_PROGRAM) => {
+                Ended::Hopeless(format!("the agent cannot start: {words}; `hil doctor` says what is missing {see}"))
+            }
+            _ => Ended::Died(format!("{status}: {words} {see}")),
         }
     }
 
@@ -95,19 +116,20 @@ impl Drop for Agent {
     }
 }
 
-/// The last line it wrote: usually the reason.
-fn last_words(log: &Path, status: ExitStatus) -> String {
+/// What it wrote last since `begin`: usually the reason. Of a panic, what it says, and not where.
+fn last_words(log: &Path, begin: u64) -> String {
     let read = || -> std::io::Result<String> {
         let mut file = File::open(log)?;
         let len = file.metadata()?.len();
-        file.seek(SeekFrom::Start(len.saturating_sub(4096)))?;
+        file.seek(SeekFrom::Start(begin.max(len.saturating_sub(16 << 10)).min(len)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = read().unwrap_or_default();
-    let last = text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing");
-    format!("{status}: {last} (see {})", log.display())
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let panic = lines.iter().rposition(|line| line.contains(" panicked at ")).and_then(|at| lines.get(at + 1));
+    panic.or(lines.last()).map_or_else(|| "it said nothing".to_owned(), |line| (*line).to_owned())
 }
 
 #[cfg(test)]
@@ -119,7 +141,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("agent.log");
         std::fs::write(&log, "first\nmodel cannot be read\n\n").expect("written");
-        let words = last_words(&log, ExitStatus::default());
-        assert!(words.contains("model cannot be read"), "{words}");
+        assert_eq!(last_words(&log, 0), "model cannot be read");
+        assert_eq!(last_words(&log, 28), "it said nothing", "the words of an earlier agent are not this one's");
+    }
+
+    #[test]
+    fn a_panic_is_told_by_what_it_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("agent.log");
+        let panic =
+            "info\n\nthread 'main' panicked at src/a.rs:1:2:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1`\n";
+        std::fs::write(&log, panic).expect("written");
+        assert_eq!(last_words(&log, 0), "index out of bounds");
     }
 }

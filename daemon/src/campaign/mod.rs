@@ -257,11 +257,16 @@ impl Campaigns {
             let before = settled(&campaign);
             self.set_runtime(id, true, None).await;
             let ended = self.run_agent(&campaign, &window, &wake, &mut shutdown).await;
-            let Ended::Died(why) = ended else { continue };
+            let (why, hopeless) = match ended {
+                Ended::Died(why) => (why, false),
+                Ended::Hopeless(why) => (why, true),
+                Ended::Done | Ended::Stopped => continue,
+            };
             if self.waited_for_store(id, &mut shutdown).await {
                 continue;
             }
-            fruitless = if self.settled(id).await > before { 1 } else { fruitless + 1 };
+            let got_on = self.settled(id).await > before;
+            fruitless = if hopeless { FRUITLESS_STARTS } else { 1 + fruitless * u32::from(!got_on) };
             self.after_death(id, fruitless, why, &wake, &mut shutdown).await;
         }
     }
@@ -370,7 +375,7 @@ impl Campaigns {
     }
 }
 
-/// Episodes of which nothing more is to come from the boards.
+/// Episodes that taught their agent something. Failed ones do not: a rack that only fails would be searched on for ever.
 fn settled(campaign: &StoredCampaign) -> u32 {
-    campaign.progress.measured + campaign.progress.infeasible + campaign.progress.failed
+    campaign.progress.measured + campaign.progress.infeasible
 }

@@ -1,6 +1,7 @@
 //! `hil doctor`: what is missing on this host, and the command that mends it.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::exit::Failure;
 use crate::config::{Config, Link};
@@ -47,6 +48,7 @@ fn examine(config: &Config) -> Vec<Finding> {
         ));
     }
     findings.push(program("hil-agent", "the agent of campaigns", "cargo build -p bitrack-search"));
+    findings.extend(find_program("hil-agent").map(|agent| starts(&agent)));
     findings.extend(runners(config));
     findings.extend(config.boards.iter().flat_map(wired));
     findings.extend(config.campaigns.iter().flat_map(campaign_files));
@@ -59,6 +61,17 @@ fn program(name: &str, what: &str, mend: &str) -> Finding {
     let found = find_program(name);
     let place = found.as_ref().map_or(String::new(), |p| format!(" ({})", p.display()));
     Finding::new(format!("{name}, {what}{place}"), found.is_some(), "not beside hil, not on PATH", mend)
+}
+
+/// An agent that is there may still lack its libraries; only starting it shows that.
+fn starts(agent: &Path) -> Finding {
+    let mend = "cargo xtask setup --for demo installs libtorch; or set LIBTORCH to yours and build again";
+    let problem = match Command::new(agent).arg("--version").stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
+        Err(e) => Some(e.to_string()),
+    };
+    Finding::new("hil-agent starts (with libtorch)", problem.is_none(), problem.unwrap_or_default(), mend)
 }
 
 fn runners(config: &Config) -> Vec<Finding> {

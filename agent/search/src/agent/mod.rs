@@ -81,3 +81,20 @@ pub enum AgentError {
         reason: String,
     },
 }
+
+impl AgentError {
+    /// Whether another start would end the same way: what is wrong is written down in the campaign, its files or its history. The
+    /// daemon does not try again then.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Daemon { .. } | Self::Rig { .. } => false,
+            Self::Refused { status, .. } => *status == 400,
+            Self::Options { .. }
+            | Self::Candidate(_)
+            | Self::Infeasible(_)
+            | Self::Strategy(_)
+            | Self::NoReference { .. }
+            | Self::History { .. } => true,
+        }
+    }
+}

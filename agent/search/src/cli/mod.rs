@@ -49,10 +49,10 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Check(args) => return check::run(&args),
+            Command::Run(args) => return run::run(&args),
             Command::Evaluate(args) => image::evaluate(&args)?,
             Command::Image(args) => image::image(&args)?,
             Command::Import(args) => import::run(&args)?,
-            Command::Run(args) => run::run(&args)?,
             Command::Train(args) => train::run(&args)?,
         }
         Ok(ExitCode::SUCCESS)

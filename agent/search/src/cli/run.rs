@@ -1,6 +1,10 @@
 //! `hil-agent run`.
 
 use bitrack_search::agent::{Client, run as run_agent};
+use std::process::ExitCode;
+
+/// Says to the daemon that another start would end the same way.
+const FINAL: u8 = 3;
 
 /// Drive a campaign: propose candidates, have them measured, learn. The daemon starts this by itself.
 ///
@@ -28,10 +32,17 @@ pub struct Args {
     campaign: String,
 }
 
-/// Runs to the campaign's end.
+/// Runs to the campaign's end. What no other start can mend is told here, and by the exit code.
 ///
 /// # Errors
-/// Whatever stops the campaign, for a person to read.
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    Ok(run_agent(Client::new(&args.daemon, &args.campaign))?)
+/// Whatever else stops the campaign, for a person to read.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match run_agent(Client::new(&args.daemon, &args.campaign)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.is_final() => {
+            eprintln!("error: {error}");
+            Ok(ExitCode::from(FINAL))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
