@@ -193,7 +193,7 @@ impl Checker<'_> {
             name: name_text,
             model: self.base.join(raw.model),
             data: data_set(&self.base, &raw.data),
-            strategy: raw.strategy.unwrap_or_else(|| "ddpg".into()),
+            strategy: raw.strategy.unwrap_or_else(|| "ilp".into()),
             seed: raw.seed.unwrap_or(1),
             budget: raw.budget.into_inner(),
             board_types: board_types.iter().map(|t| t.name.clone()).collect(),

@@ -26,6 +26,8 @@ const ENTRANTS: [(&str, &str, Option<&str>); 8] = [
 ];
 /// Entrants that do not depend on a seed.
 const FIXED: [&str; 2] = ["rule-based", "uniform"];
+/// Proposals of what an entrant starts from.
+const LEAD: &str = "warm-proposals=30";
 /// Networks and the seeds that each is searched with.
 const NETWORKS: [(&str, u32); 2] = [("kws", 5), ("demo", 3)];
 /// How long the daemon may take to listen, and a campaign to end.
@@ -116,7 +118,7 @@ impl Lab {
             let warm = from.map(|from| format!("warm-start={from}"));
             let mut arguments =
                 vec!["campaign", "start", network, "--as", &name, "--strategy", strategy, "--seed", &seed];
-            arguments.extend(warm.iter().flat_map(|warm| ["--set", warm]));
+            arguments.extend(warm.iter().flat_map(|warm| ["--set", warm, "--set", LEAD]));
             shell::quietly(&mut self.hil(&arguments))?;
         }
         while !says(&rows, "finished") {
