@@ -57,7 +57,7 @@ pub struct HostImage {
     output: End,
 }
 
-/// The network's input or output.
+/// A tensor as it is packed: the network's input, its output, or what an op writes.
 #[derive(Debug, Clone, Copy)]
 struct End {
     shape: Shape,
@@ -110,11 +110,7 @@ impl HostImage {
     /// # Errors
     /// [`Error::Samples`] when it has another length than the output tensor.
     pub fn decode(&self, packed: &[u8]) -> Result<Vec<u8>> {
-        let mut codes = vec![0; self.output.shape.elements()];
-        let bits = self.output.quant.bits.into();
-        activations::unpack(packed, self.output.shape.c, bits, &mut codes)
-            .map_err(|e| Error::Samples(e.to_string()))?;
-        Ok(codes)
+        self.output.unpack(packed)
     }
 
     /// Runs one packed input; the packed output.
@@ -138,6 +134,23 @@ impl HostImage {
         Ok((output.to_vec(), crcs.0))
     }
 
+    /// Codes of every op's output, one per byte, for one packed input: for comparison with other implementations.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the input has another length than the image's.
+    pub fn trace(&self, input: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let engine = self.engine()?;
+        let mut arena = Aligned::zeroed(self.arena_len);
+        let mut outputs = Outputs(Vec::new());
+        engine.run(arena.bytes_mut(), input, &mut outputs).map_err(engine_error)?;
+        let tensors = engine.image().ops().map(|op| engine.image().tensor(op.out));
+        let unpacked = |(tensor, packed): (Option<bitrack_image::Tensor>, Vec<u8>)| {
+            let end = End::of(&tensor.ok_or_else(|| engine_error("an op writes no tensor"))?)?;
+            end.unpack(&packed)
+        };
+        tensors.zip(outputs.0).map(unpacked).collect()
+    }
+
     fn engine(&self) -> Result<Engine<'_>> {
         Engine::load(self.bytes.bytes(), self.arena_len).map_err(engine_error)
     }
@@ -149,6 +162,22 @@ impl End {
         let shape = Shape::new(tensor.h.into(), tensor.w.into(), tensor.c.into());
         let quant = TensorQuant { bits, scale: tensor.scale, zero: tensor.zero };
         Ok(Self { shape, quant, bytes: tensor.bytes() })
+    }
+
+    fn unpack(&self, packed: &[u8]) -> Result<Vec<u8>> {
+        let mut codes = vec![0; self.shape.elements()];
+        let bits = self.quant.bits.into();
+        activations::unpack(packed, self.shape.c, bits, &mut codes).map_err(|e| Error::Samples(e.to_string()))?;
+        Ok(codes)
+    }
+}
+
+/// Keeps what every op wrote.
+struct Outputs(Vec<Vec<u8>>);
+
+impl Observer for Outputs {
+    fn after(&mut self, _index: u16, output: &[u8]) {
+        self.0.push(output.to_vec());
     }
 }
 

@@ -15,6 +15,7 @@ pub mod env;
 pub mod ilp;
 mod linear;
 pub mod optimizer;
+pub mod qat;
 pub mod rules;
 pub mod strategy;
 pub mod torch;

@@ -1,0 +1,17 @@
+//! Quantization-aware training: a quantized network learns to live with its own rounding.
+//!
+//! [`Parameters`] start from what post-training quantization made of a policy and compute, in libtorch, the codes
+//! that the integer kernels compute, with gradients that pass straight through every rounding. What comes out is a
+//! [`bitrack_model::QuantizedModel`] like any other, lowered and judged like any other: the accuracy reported is always the
+//! integer kernels'.
+//!
+//! Does not know campaigns, strategies or the daemon.
+
+mod error;
+mod executor;
+mod ops;
+mod parameters;
+
+pub use error::QatError;
+pub use executor::{FloatNetwork, Outputs, float_logits};
+pub use parameters::{Parameters, Role};
