@@ -8,6 +8,7 @@ use crate::candidate::{Accuracy, Builder, Candidate, hex};
 use crate::env::{Footprint, Limits, Measured, Space};
 use crate::strategy::Proposal;
 use bitrack_model::Bits;
+use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -95,7 +96,7 @@ impl Session {
             return self.measured_at_last(past.clone());
         }
         let policy = self.space.policy(request.bits);
-        let candidate = self.builder.build(&policy)?;
+        let candidate = self.candidate(&policy)?;
         let samples = self.options.validation_samples;
         let accuracy = self.judged.then(|| self.builder.validate(&candidate.image, samples)).transpose()?;
         let too_large = self.too_large(&candidate);
@@ -104,6 +105,17 @@ impl Session {
         }
         let body = self.body(request, key, &candidate, accuracy, too_large)?;
         self.measured_at_last(self.client.propose(&body)?)
+    }
+
+    /// The candidate of a policy, fine-tuned if the campaign asks for it; the same image every time it is made from steps.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn candidate(&self, policy: &bitrack_model::Policy) -> Result<Candidate, AgentError> {
+        Ok(match &self.options.fine_tune {
+            Some(options) => self.builder.fine_tune(policy, options, None, &ProgressBar::hidden())?,
+            None => self.builder.build(policy)?,
+        })
     }
 
     fn measured_at_last(&self, episode: Episode) -> Result<Episode, AgentError> {

@@ -3,6 +3,7 @@
 use super::AgentError;
 use super::api::AgentStart;
 use crate::candidate::Preparation;
+use crate::qat::FineTune;
 use crate::strategy::Settings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub struct Options {
     pub warm_start: Option<String>,
     /// How many of them; by default half of the budget for a strategy.
     pub warm_proposals: Option<usize>,
+    /// How every candidate is fine-tuned before it is judged and measured; not at all by default.
+    pub fine_tune: Option<FineTune>,
     /// Training samples that the host judges sensitivities on.
     pub sensitivity_samples: usize,
 }
@@ -40,6 +43,7 @@ struct Raw {
     reinforce: Map<String, Value>,
     warm_start: Option<String>,
     warm_proposals: Option<usize>,
+    fine_tune: Option<FineTune>,
     sensitivity_samples: usize,
 }
 
@@ -54,6 +58,7 @@ impl Default for Raw {
             reinforce: Map::new(),
             warm_start: None,
             warm_proposals: None,
+            fine_tune: None,
             sensitivity_samples: 256,
         }
     }
@@ -82,8 +87,12 @@ impl Options {
             ddpg: over(&usual.ddpg, raw.ddpg).map_err(|error| wrong(format!("ddpg: {error}")))?,
             reinforce: over(&usual.reinforce, raw.reinforce).map_err(|error| wrong(format!("reinforce: {error}")))?,
         };
+        if let Some(fine_tune) = &raw.fine_tune {
+            fine_tune.check().map_err(|error| wrong(error.to_string()))?;
+        }
         Ok(Self {
             settings,
+            fine_tune: raw.fine_tune,
             warm_start: raw.warm_start,
             warm_proposals: raw.warm_proposals,
             sensitivity_samples: raw.sensitivity_samples,

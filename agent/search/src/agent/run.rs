@@ -166,7 +166,7 @@ fn report(session: &Session) -> Result<String, AgentError> {
         return Ok("no candidate met all limits".into());
     };
     let bits = session.bits_of(best)?;
-    let candidate = session.builder.build(&session.space.policy(&bits))?;
+    let candidate = session.candidate(&session.space.policy(&bits))?;
     let test = session.builder.test(&candidate.image)?;
     let row = &best.candidate;
     Ok(format!(

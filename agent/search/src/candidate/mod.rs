@@ -12,8 +12,11 @@ pub use source::{CandidateError, Preparation, Source};
 
 use crate::data::{Splits, Test, Validation};
 use crate::env::Space;
-use bitrack_model::{LowerOptions, Policy, Quantizer, evaluate, footprint, lower};
+use crate::qat::{FineTune, Tuner};
+use bitrack_model::{LowerOptions, Policy, QuantizedModel, Quantizer, evaluate, footprint, lower};
+use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
+use std::path::Path;
 use std::time::Instant;
 
 /// Makes candidates of one model.
@@ -37,7 +40,7 @@ pub struct Candidate {
     pub flash_bytes: u64,
     /// Bytes that count against a RAM limit: the planned peak of the arena.
     pub ram_bytes: u64,
-    /// Milliseconds it took to quantize and lower.
+    /// Milliseconds it took to quantize, fine-tune and lower.
     pub image_ms: f64,
 }
 
@@ -88,10 +91,30 @@ impl Builder {
     /// What `bitrack-model` refuses; [`CandidateError::Footprint`] when the arithmetic was wrong.
     pub fn build(&self, policy: &Policy) -> Result<Candidate, CandidateError> {
         let start = Instant::now();
-        let model = self.quantizer.quantize(policy)?;
+        self.lower(policy, &self.quantizer.quantize(policy)?, start)
+    }
+
+    /// Quantizes, fine-tunes on the training samples, and lowers. Goes on from `checkpoint` if there is such a file.
+    ///
+    /// # Errors
+    /// What [`Builder::build`] and [`QatError`] say.
+    pub fn fine_tune(
+        &self,
+        policy: &Policy,
+        options: &FineTune,
+        checkpoint: Option<&Path>,
+        progress: &ProgressBar,
+    ) -> Result<Candidate, CandidateError> {
+        let start = Instant::now();
+        let quantized = self.quantizer.quantize(policy)?;
+        let tuner = Tuner::new(self.quantizer.model(), quantized, &self.splits.train.0, options)?;
+        self.lower(policy, &tuner.run(checkpoint, progress)?, start)
+    }
+
+    fn lower(&self, policy: &Policy, model: &QuantizedModel, start: Instant) -> Result<Candidate, CandidateError> {
         let vectors = (self.vectors > 0).then_some((&self.splits.validation.0, self.vectors));
         let options = LowerOptions { section_align_log2: self.section_align_log2, model_id: self.model_id, vectors };
-        let image = lower(&model, &options)?;
+        let image = lower(model, &options)?;
         let planned = footprint(self.quantizer.model().graph(), policy, self.section_align_log2)?;
         if (planned.flash, planned.ram) != (image.model_bytes, image.planned_peak) {
             let made = (image.model_bytes, image.planned_peak);

@@ -24,6 +24,9 @@ pub enum CandidateError {
     /// Quantizing, lowering or evaluating.
     #[error(transparent)]
     Build(#[from] bitrack_model::Error),
+    /// Fine-tuning.
+    #[error(transparent)]
+    FineTune(#[from] crate::qat::QatError),
     /// The search's arithmetic and the image disagree: a defect, and no search could be trusted.
     #[error("footprint (flash, RAM) was computed as {planned:?} but the image has {made:?}")]
     Footprint {

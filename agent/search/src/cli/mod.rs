@@ -1,6 +1,7 @@
 //! The command line: arguments in, text out.
 
 mod check;
+mod finetune;
 mod image;
 mod import;
 mod run;
@@ -35,6 +36,7 @@ with train.npz and eval.npz. RUST_LOG=debug says more.";
 enum Command {
     Check(check::Args),
     Evaluate(image::EvaluateArgs),
+    Finetune(finetune::Args),
     Image(image::ImageArgs),
     Import(import::Args),
     Run(run::Args),
@@ -51,6 +53,7 @@ impl Cli {
             Command::Check(args) => return check::run(&args),
             Command::Run(args) => return run::run(&args),
             Command::Evaluate(args) => image::evaluate(&args)?,
+            Command::Finetune(args) => finetune::run(&args)?,
             Command::Image(args) => image::image(&args)?,
             Command::Import(args) => import::run(&args)?,
             Command::Train(args) => train::run(&args)?,

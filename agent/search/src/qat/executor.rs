@@ -88,9 +88,10 @@ impl Pass<'_> {
         self.scales.f_select(0, id.0 as i64)
     }
 
-    /// Output steps per input step.
+    /// Output steps per input step. In double precision: scales of related tensors often differ by powers of two and a
+    /// hair, which decides every value halfway between two codes.
     fn ratio(&self, input: TensorId, output: TensorId) -> Result<Tensor, TchError> {
-        self.scale(input)?.f_div(&self.scale(output)?)
+        self.scale(input)?.f_to_kind(Kind::Double)?.f_div(&self.scale(output)?.f_to_kind(Kind::Double)?)
     }
 
     fn sample(&self, x: &Tensor, input: TensorId) -> Result<Tensor, TchError> {
@@ -111,7 +112,8 @@ impl Pass<'_> {
     }
 
     fn finish(&self, layer: &Layer, y: &Tensor, rounding: Rounding) -> Result<Tensor, TchError> {
-        ops::round_clamped(y, self.range(layer.op.activation(), layer.output), rounding)
+        ops::round_clamped(y, self.range(layer.op.activation(), layer.output), rounding)?
+            .f_to_kind(self.parameters.kind())
     }
 
     fn layer(&self, index: usize, layer: &Layer, codes: &Codes) -> Result<Tensor, TchError> {
@@ -122,17 +124,19 @@ impl Pass<'_> {
             }
             Op::AveragePool { window, .. } => {
                 let (sums, counts) = ops::window_sums(self.graph, layer, window, x)?;
-                let factor = self.ratio(layer.inputs[0], layer.output)?.f_div(&counts)?;
-                self.finish(layer, &sums.f_mul(&factor)?, Rounding::HalfToZero)
+                let factor = self.ratio(layer.inputs[0], layer.output)?.f_div(&counts.f_to_kind(Kind::Double)?)?;
+                self.finish(layer, &sums.f_to_kind(Kind::Double)?.f_mul(&factor)?, Rounding::HalfToZero)
             }
             Op::MaxPool { window, .. } => {
                 let maxima = ops::window_maxima(self.graph, layer, window, x)?;
                 let factor = self.ratio(layer.inputs[0], layer.output)?;
-                self.finish(layer, &maxima.f_mul(&factor)?, Rounding::HalfUp)
+                self.finish(layer, &maxima.f_to_kind(Kind::Double)?.f_mul(&factor)?, Rounding::HalfUp)
             }
             Op::Add { .. } => {
-                let scaled =
-                    |i: usize| taken(codes, layer.inputs[i])?.f_mul(&self.ratio(layer.inputs[i], layer.output)?);
+                let scaled = |i: usize| {
+                    let x = taken(codes, layer.inputs[i])?.f_to_kind(Kind::Double)?;
+                    x.f_mul(&self.ratio(layer.inputs[i], layer.output)?)
+                };
                 self.finish(layer, &scaled(0)?.f_add(&scaled(1)?)?, Rounding::HalfUp)
             }
             Op::Reshape {} => ops::reshape(x, self.graph.shape(layer.output)),

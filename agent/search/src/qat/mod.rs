@@ -11,7 +11,11 @@ mod error;
 mod executor;
 mod ops;
 mod parameters;
+mod recipe;
+mod tuner;
 
 pub use error::QatError;
 pub use executor::{FloatNetwork, Outputs, float_logits};
 pub use parameters::{Parameters, Role};
+pub use recipe::FineTune;
+pub use tuner::Tuner;

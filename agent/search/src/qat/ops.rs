@@ -57,6 +57,7 @@ pub fn weighted(graph: &Graph, layer: &Layer, x: &Tensor, weights: &Tensor, bias
     let window = layer.op.window().unwrap_or(Window { kernel: [1, 1], stride: [1, 1], pad_before: [0, 0] });
     let groups = if matches!(layer.op, Op::DepthwiseConv2d { .. }) { input.c as i64 } else { 1 };
     let stride = window.stride.map(|s| s as i64);
+    let x = &rows_last(x, input)?;
     let convolve = |x: &Tensor, padding: [i64; 2]| {
         x.f_conv2d(weights, Some(bias), stride.as_slice(), padding.as_slice(), [1i64, 1].as_slice(), groups)
     };
@@ -64,6 +65,16 @@ pub fn weighted(graph: &Graph, layer: &Layer, x: &Tensor, weights: &Tensor, bias
         Some(padding) => convolve(x, padding),
         None => convolve(&padded(x, window, input, output, 0.0)?, [0, 0]),
     }
+}
+
+/// The same tensor with strides that say `[n, c, h, w]`. With one channel libtorch may take it for channels-last, and the
+/// AVX-512 convolution that oneDNN then chooses computes wrong sums (seen with oneDNN of libtorch 2.13: kernel 2x3, stride 1x2).
+fn rows_last(x: &Tensor, shape: Shape) -> Result<Tensor, TchError> {
+    if shape.c > 1 {
+        return Ok(x.shallow_clone());
+    }
+    let size = x.size();
+    x.f_contiguous()?.f_view([-1i64].as_slice())?.f_view(size.as_slice())
 }
 
 /// Sum of every window's values on the input, and how many these are: `[1, 1, h, w]`, or one number without padding.
@@ -110,7 +121,10 @@ pub fn reshape(x: &Tensor, to: Shape) -> Result<Tensor, TchError> {
 pub fn weights_to_torch(graph: &Graph, layer: &Layer, weights: &Tensor) -> Result<Tensor, TchError> {
     let shape = graph.weight_shape(layer).ok_or_else(|| TchError::Shape(format!("{} has no weights", layer.name)))?;
     let size = [shape.out, shape.kernel[0], shape.kernel[1], shape.input].map(|d| d as i64);
-    weights.f_view(size.as_slice())?.f_permute([0i64, 3, 1, 2].as_slice())?.f_contiguous()
+    let [out, kernel_h, kernel_w, input] = size;
+    let weights = weights.f_view(size.as_slice())?.f_permute([0i64, 3, 1, 2].as_slice())?.f_contiguous()?;
+    // Flattened in between for the reason that `rows_last` gives.
+    weights.f_view([-1i64].as_slice())?.f_view([out, input, kernel_h, kernel_w].as_slice())
 }
 
 /// Values in the model's order as a tensor of `kind`.

@@ -1,0 +1,109 @@
+//! How a network is fine-tuned, as one value: given on the command line or as a campaign's `fine-tune` table.
+
+use super::error::QatError;
+use serde::{Deserialize, Serialize};
+
+/// Everything besides network and samples that decides what comes out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FineTune {
+    /// Batches to learn from. The same number gives the same network, bit for bit.
+    pub steps: Option<usize>,
+    /// Instead of steps, how long to learn: what comes out then depends on the machine.
+    pub seconds: Option<f64>,
+    /// Samples per step.
+    pub batch: usize,
+    /// Highest rate; it falls to zero along a cosine. Relative: see [`super::Parameters`].
+    pub learning_rate: f64,
+    /// Share of the loss that the float network teaches, 0 to 1; the labels teach the rest.
+    pub distill: f64,
+    /// What logits are divided by before the student is held against its teacher.
+    pub temperature: f64,
+    /// Samples are moved up or down by at most so many rows at random (time steps of a spectrogram), their edge repeated.
+    pub shift: usize,
+    /// Bits of the optimizer's moments, 32 or 8 (block-wise).
+    pub moment_bits: u8,
+    /// Seed of the order of samples and of their shifts.
+    pub seed: u64,
+}
+
+impl Default for FineTune {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            seconds: None,
+            batch: 64,
+            learning_rate: 2e-3,
+            distill: 0.7,
+            temperature: 2.0,
+            shift: 2,
+            moment_bits: 32,
+            seed: 1,
+        }
+    }
+}
+
+impl FineTune {
+    /// Refuses what cannot be meant.
+    ///
+    /// # Errors
+    /// [`QatError::Options`] names the key.
+    pub fn check(&self) -> Result<(), QatError> {
+        let wrong = |reason: &str| Err(QatError::Options(reason.into()));
+        match (self.steps, self.seconds) {
+            (None, None) => return wrong("give steps or seconds"),
+            (Some(_), Some(_)) => return wrong("give steps or seconds, not both"),
+            (Some(0), None) => return wrong("steps must be at least 1"),
+            (None, Some(seconds)) if !(seconds > 0.0 && seconds.is_finite()) => {
+                return wrong("seconds must be positive");
+            }
+            _ => {}
+        }
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        match () {
+            () if self.batch == 0 => wrong("batch must be at least 1"),
+            () if !positive(self.learning_rate) => wrong("learning-rate must be positive"),
+            () if !(0.0..=1.0).contains(&self.distill) => wrong("distill is a share, 0 to 1"),
+            () if !positive(self.temperature) => wrong("temperature must be positive"),
+            () if !matches!(self.moment_bits, 8 | 32) => wrong("moment-bits must be 8 or 32"),
+            () => Ok(()),
+        }
+    }
+
+    /// How far a run is, 0 to 1, after so many steps and seconds.
+    pub fn progress(&self, steps: usize, seconds: f64) -> f64 {
+        match (self.steps, self.seconds) {
+            (Some(all), _) => steps as f64 / all as f64,
+            (None, Some(all)) => seconds / all,
+            (None, None) => 1.0,
+        }
+    }
+
+    /// Learning rate at a share of the run.
+    pub fn rate(&self, progress: f64) -> f64 {
+        self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_or_seconds_and_no_nonsense() {
+        let with = |json: &str| serde_json::from_str::<FineTune>(json).map_err(|e| e.to_string());
+        let checked = |json: &str| with(json).and_then(|options| options.check().map_err(|e| e.to_string()));
+        assert_eq!(checked(r#"{"steps": 10}"#), Ok(()));
+        assert_eq!(checked(r#"{"seconds": 1.5, "moment-bits": 8}"#), Ok(()));
+        assert_eq!(checked("{}"), Err("fine-tune: give steps or seconds".into()));
+        assert_eq!(checked(r#"{"steps": 1, "distill": 2}"#), Err("fine-tune: distill is a share, 0 to 1".into()));
+        assert!(checked(r#"{"step": 1}"#).expect_err("unknown").contains("unknown field `step`"));
+    }
+
+    #[test]
+    fn the_rate_falls_to_zero() {
+        let options = FineTune { steps: Some(10), ..FineTune::default() };
+        assert_eq!(options.rate(options.progress(0, 99.0)), options.learning_rate);
+        assert!(options.rate(options.progress(10, 0.0)) < 1e-12);
+    }
+}
