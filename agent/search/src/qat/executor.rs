@@ -96,7 +96,7 @@ impl Pass<'_> {
 
     fn sample(&self, x: &Tensor, input: TensorId) -> Result<Tensor, TchError> {
         let range = self.range(Activation::None, input);
-        ops::round_clamped(&x.f_div(&self.scale(input)?)?, range, Rounding::HalfAway)
+        ops::round_clamped(&x.f_div(&self.scale(input)?)?, range, Rounding::Away)
     }
 
     /// Smallest and largest code that a fused activation leaves, zero point taken off.
@@ -125,19 +125,19 @@ impl Pass<'_> {
             Op::AveragePool { window, .. } => {
                 let (sums, counts) = ops::window_sums(self.graph, layer, window, x)?;
                 let factor = self.ratio(layer.inputs[0], layer.output)?.f_div(&counts.f_to_kind(Kind::Double)?)?;
-                self.finish(layer, &sums.f_to_kind(Kind::Double)?.f_mul(&factor)?, Rounding::HalfToZero)
+                self.finish(layer, &sums.f_to_kind(Kind::Double)?.f_mul(&factor)?, Rounding::ToZero)
             }
             Op::MaxPool { window, .. } => {
                 let maxima = ops::window_maxima(self.graph, layer, window, x)?;
                 let factor = self.ratio(layer.inputs[0], layer.output)?;
-                self.finish(layer, &maxima.f_to_kind(Kind::Double)?.f_mul(&factor)?, Rounding::HalfUp)
+                self.finish(layer, &maxima.f_to_kind(Kind::Double)?.f_mul(&factor)?, Rounding::Up)
             }
             Op::Add { .. } => {
                 let scaled = |i: usize| {
                     let x = taken(codes, layer.inputs[i])?.f_to_kind(Kind::Double)?;
                     x.f_mul(&self.ratio(layer.inputs[i], layer.output)?)
                 };
-                self.finish(layer, &scaled(0)?.f_add(&scaled(1)?)?, Rounding::HalfUp)
+                self.finish(layer, &scaled(0)?.f_add(&scaled(1)?)?, Rounding::Up)
             }
             Op::Reshape {} => ops::reshape(x, self.graph.shape(layer.output)),
             Op::Softmax { beta } => self.softmax(beta, layer.inputs[0], x),
@@ -147,7 +147,7 @@ impl Pass<'_> {
     fn weighted(&self, index: usize, layer: &Layer, x: &Tensor) -> Result<Tensor, TchError> {
         let numbers = self.parameters.layer(index, self.scales)?.ok_or_else(missing)?;
         let accumulators = ops::weighted(self.graph, layer, x, &numbers.codes, &numbers.bias)?;
-        self.finish(layer, &accumulators.f_mul(&numbers.factor)?, Rounding::HalfUp)
+        self.finish(layer, &accumulators.f_mul(&numbers.factor)?, Rounding::Up)
     }
 
     /// The kernels' codes, with the real softmax's gradient: their table counts `exp` in units of `2^-23`.
@@ -159,10 +159,10 @@ impl Pass<'_> {
             let x = x.f_detach()?.f_to_kind(Kind::Double)?;
             let distance = x.f_sub(&x.f_amax([1i64].as_slice(), true)?)?;
             let table = distance.f_mul_scalar(step)?.f_exp()?.f_mul_scalar(f64::from(1u32 << 23))?;
-            ops::round_in_place(&table, Rounding::HalfUp)?;
+            ops::round_in_place(&table, Rounding::Up)?;
             let sum = table.f_sum_dim_intlist([1i64].as_slice(), true, None::<Kind>)?;
             let codes = table.f_mul_scalar(256.0)?.f_div(&sum)?;
-            ops::round_clamped(&codes, (0.0, 255.0), Rounding::HalfUp)
+            ops::round_clamped(&codes, (0.0, 255.0), Rounding::Up)
         })?;
         // `real` plus what it lacks: the value is exact, the gradient real.
         let lacking = exact.f_to_kind(x.f_kind()?)?.f_sub(&codes.f_detach()?)?;

@@ -3,15 +3,15 @@
 use bitrack_model::graph::{Graph, Layer, Op, Shape, Window};
 use tch::{Kind, TchError, Tensor};
 
-/// How a real number becomes a code.
+/// How a real number becomes a code: the nearest one, and where two are as near:
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rounding {
     /// `floor(x + 1/2)`: the requantization of weighted layers, maxima and sums.
-    HalfUp,
+    Up,
     /// Towards zero: averages, whose multiplier is the next one below the exact factor.
-    HalfToZero,
+    ToZero,
     /// Away from zero: samples on their way into the network.
-    HalfAway,
+    Away,
 }
 
 /// Clamps to integers and rounds. The gradient is the clamp's: the straight-through estimator, which takes rounding
@@ -34,12 +34,12 @@ pub fn round_in_place(x: &Tensor, rounding: Rounding) -> Result<(), TchError> {
     tch::no_grad(|| {
         let mut values = x.f_detach()?;
         let _ = match rounding {
-            Rounding::HalfUp => values.f_add_scalar_(0.5)?.f_floor_()?,
-            Rounding::HalfToZero => {
+            Rounding::Up => values.f_add_scalar_(0.5)?.f_floor_()?,
+            Rounding::ToZero => {
                 let signs = values.f_sign()?;
                 values.f_abs_()?.f_add_scalar_(-0.5)?.f_ceil_()?.f_mul_(&signs)?
             }
-            Rounding::HalfAway => {
+            Rounding::Away => {
                 let signs = values.f_sign()?;
                 values.f_abs_()?.f_add_scalar_(0.5)?.f_floor_()?.f_mul_(&signs)?
             }
@@ -175,15 +175,15 @@ mod tests {
     #[test]
     fn halves_go_where_the_kernels_send_them() {
         let values = [-2.5, -1.5, -0.5, 0.5, 1.5, 0.49, 7.0];
-        assert_eq!(rounded(&values, Rounding::HalfUp), [-2.0, -1.0, 0.0, 1.0, 2.0, 0.0, 2.0]);
-        assert_eq!(rounded(&values, Rounding::HalfToZero), [-2.0, -1.0, 0.0, 0.0, 1.0, 0.0, 2.0]);
-        assert_eq!(rounded(&values, Rounding::HalfAway), [-2.0, -2.0, -1.0, 1.0, 2.0, 0.0, 2.0]);
+        assert_eq!(rounded(&values, Rounding::Up), [-2.0, -1.0, 0.0, 1.0, 2.0, 0.0, 2.0]);
+        assert_eq!(rounded(&values, Rounding::ToZero), [-2.0, -1.0, 0.0, 0.0, 1.0, 0.0, 2.0]);
+        assert_eq!(rounded(&values, Rounding::Away), [-2.0, -2.0, -1.0, 1.0, 2.0, 0.0, 2.0]);
     }
 
     #[test]
     fn the_gradient_passes_through_rounding_and_stops_at_the_clamp() {
         let x = Tensor::from_slice(&[-3.0f32, 0.3, 1.7, 2.1]).set_requires_grad(true);
-        let y = round_clamped(&x, (-2.0, 2.0), Rounding::HalfUp).expect("rounds");
+        let y = round_clamped(&x, (-2.0, 2.0), Rounding::Up).expect("rounds");
         // The square's derivative is twice the *rounded* value.
         let gradient = Tensor::run_backward(&[y.square().sum(Kind::Float)], &[x], false, false);
         assert_eq!(crate::torch::floats(&gradient[0]).expect("floats"), [0.0, 0.0, 4.0, 0.0]);

@@ -152,7 +152,7 @@ impl Parameters {
         let accumulator = steps.f_view([-1i64].as_slice())?.f_mul(&input)?;
         let codes = ops::weights_to_torch(self.graph(), layer, &self.codes(at, &steps)?)?;
         let bias = self.bias(at)?.f_div(&accumulator.f_to_kind(Kind::Double)?)?;
-        ops::round_in_place(&bias, Rounding::HalfAway)?;
+        ops::round_in_place(&bias, Rounding::Away)?;
         let bias = bias.f_to_kind(self.kind)?;
         let factor = accumulator.f_div(&output)?.f_view([1i64, -1, 1, 1].as_slice())?;
         Ok(Some(LayerNumbers { codes, bias, factor }))
@@ -167,7 +167,7 @@ impl Parameters {
         let layer = &self.layers[at];
         let weights = layer.weights.f_add(&layer.weight_norm.f_mul(&self.trainable[3 * at])?)?;
         let (low, high) = self.range(layer.index);
-        ops::round_clamped(&weights.f_div(steps)?, (low, high), Rounding::HalfUp)
+        ops::round_clamped(&weights.f_div(steps)?, (low, high), Rounding::Up)
     }
 
     fn bias(&self, at: usize) -> Result<Tensor, TchError> {
