@@ -9,6 +9,7 @@ use fake_daemon::{Campaign, FakeDaemon};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -137,6 +138,45 @@ fn an_agent_that_dies_again_and_again_finds_the_same() {
         assert!(deaths > 2, "lifetime {lifetime} never ended a life");
         assert_eq!(outcome(&daemon.lock()), outcome(&undisturbed.lock()), "lifetime {lifetime}");
     }
+}
+
+/// Images of a campaign, each once.
+fn images(campaign: &Campaign) -> BTreeSet<String> {
+    campaign.images.iter().cloned().collect()
+}
+
+#[test]
+fn fine_tuned_candidates_are_the_same_images_after_every_death() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tuned = || {
+        let mut campaign = campaign(&folder, "random");
+        campaign.start["options"]["fine-tune"] = json!({"steps": 3, "batch": 16, "learning-rate": 0.05});
+        campaign
+    };
+    let plain = FakeDaemon::new(campaign(&folder, "random"));
+    run_to_end(&plain);
+    let undisturbed = FakeDaemon::new(tuned());
+    run_to_end(&undisturbed);
+    assert!(images(&plain.lock()).is_disjoint(&images(&undisturbed.lock())), "fine-tuning changes every image");
+    let daemon = FakeDaemon::new(tuned());
+    for deaths in 0.. {
+        daemon.lock().requests_left = Some(12 + deaths);
+        if run(Client::new(&daemon.url, "toy")).is_ok() {
+            break;
+        }
+        assert!(deaths < 60, "no progress");
+    }
+    assert_eq!(outcome(&daemon.lock()), outcome(&undisturbed.lock()));
+    assert_eq!(images(&daemon.lock()), images(&undisturbed.lock()));
+}
+
+#[test]
+fn a_wrong_fine_tuning_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut campaign = campaign(&folder, "random");
+    campaign.start["options"]["fine-tune"] = json!({"learning-rate": 0.1});
+    let error = run(Client::new(&FakeDaemon::new(campaign).url, "toy")).expect_err("refused").to_string();
+    assert_eq!(error, "[campaign.toy.agent]: fine-tune: give steps or seconds");
 }
 
 #[test]
