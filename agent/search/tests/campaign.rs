@@ -216,6 +216,50 @@ fn a_campaign_may_begin_with_an_earlier_ones_best() {
 }
 
 #[test]
+fn finalists_are_the_best_of_another_campaign_trained_for_longer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = FakeDaemon::new(campaign(&folder, "random"));
+    run_to_end(&first);
+    let mut second = campaign(&folder, "finalists");
+    second.start["budget"] = 2.into();
+    second.start["origin"] = "first".into();
+    second.start["limits_asked"] = json!({"flash": null, "ram": null, "latency": null});
+    second.start["options"] = json!({"fine-tune": {"steps": 5, "batch": 16}});
+    second.other = Some(first.lock().agent_start());
+    let daemon = FakeDaemon::new(second);
+    run_to_end(&daemon);
+
+    let mut feasible: Vec<(f64, i64, u64)> = Vec::new();
+    for (&index, episode) in &first.lock().episodes {
+        let row = &episode["candidate"];
+        if row["feasible"] == true {
+            let (accuracy, ticks) = (row["accuracy"].as_f64(), row["ticks"].as_i64());
+            feasible.push((accuracy.expect("judged"), -ticks.expect("measured"), index));
+        }
+    }
+    feasible.sort_by(|a, b| b.partial_cmp(a).expect("numbers"));
+    let finished = daemon.lock();
+    assert_eq!(finished.episodes.len(), 2);
+    let finalist = &finished.episodes[&0];
+    let origin = first.lock().episodes[&feasible[0].2].clone();
+    assert_eq!(finalist["candidate"]["label"], format!("finalist of episode {}", origin["candidate"]["index"]));
+    let bits = |episode: &Value| -> Vec<Value> {
+        episode["steps"].as_array().expect("steps").iter().map(|step| step["bits"].clone()).collect()
+    };
+    assert_eq!(bits(finalist), bits(&origin));
+    assert!(finalist["candidate"]["reward"].is_number());
+    let known = first.lock().images.clone();
+    assert!(finished.images.iter().all(|image| !known.contains(image)), "training changes the image");
+}
+
+#[test]
+fn finalists_need_a_campaign_to_come_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = run(Client::new(&FakeDaemon::new(campaign(&folder, "finalists")).url, "toy")).expect_err("no origin");
+    assert!(error.to_string().contains("hil campaign finalists NAME"), "{error}");
+}
+
+#[test]
 fn a_failed_measurement_is_nobodys_reward_and_costs_no_budget() {
     let folder = tempfile::tempdir().expect("a folder");
     let daemon = FakeDaemon::new(Campaign { failing: vec![BASELINES + 1], ..campaign(&folder, "random") });

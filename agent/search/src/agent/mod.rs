@@ -3,6 +3,7 @@
 mod api;
 mod client;
 mod episodes;
+mod finalists;
 mod limits;
 mod options;
 mod queue;

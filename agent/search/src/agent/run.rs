@@ -3,6 +3,7 @@
 use super::AgentError;
 use super::client::Client;
 use super::episodes::{Request, Session, Settled};
+use super::finalists::{self, FINALISTS, fine_tune};
 use super::limits::resolve;
 use super::options::Options;
 use super::search::{Search, best, learn_latency};
@@ -26,12 +27,20 @@ const EARLIER: usize = 5;
 /// See [`AgentError`]; what was measured is kept, and a later call goes on from there.
 pub fn run(client: Client) -> Result<(), AgentError> {
     let start = client.start()?;
-    let options = Options::of(&start)?;
-    // A wrong name is told before anything is loaded.
-    build(&start.strategy, start.seed, &options.settings)?;
+    let mut options = Options::of(&start)?;
+    let is_final = start.strategy == FINALISTS;
+    if is_final {
+        options.fine_tune = Some(fine_tune(options.fine_tune));
+    } else {
+        // A wrong name is told before anything is loaded.
+        build(&start.strategy, start.seed, &options.settings)?;
+    }
     tracing::info!(campaign = start.name, model = start.model, data = start.data, "preparing model and data");
     let builder = Source::load(Path::new(&start.model), &start.data)?.prepare(&options.preparation)?;
     let session = Session::new(client, start, options, builder);
+    if is_final {
+        return finalists::run(&session);
+    }
     let limits = uniform_baselines(&session)?;
     let reference = reference(&session)?;
     let mut env = environment(&session, &limits)?;
@@ -157,7 +166,10 @@ fn reward_baselines(session: &Session, search: &mut Search) -> Result<(), AgentE
 }
 
 /// The result, judged on the test split this once.
-fn report(session: &Session) -> Result<String, AgentError> {
+///
+/// # Errors
+/// See [`AgentError`].
+pub fn report(session: &Session) -> Result<String, AgentError> {
     if !session.judged {
         return Ok("layers measured; nothing was judged".into());
     }
