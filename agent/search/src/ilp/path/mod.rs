@@ -224,28 +224,63 @@ impl Label {
             excluded: excluded.follow(self.excluded, index),
         }
     }
-
-    /// Whether every continuation of `other` is open to this one and ends no dearer. The beginning of an excluded path is no
-    /// such label: some continuations of it are forbidden.
-    fn dominates(&self, other: &Self) -> bool {
-        self.state == other.state && self.excluded.is_none() && self.uses.iter().zip(&other.uses).all(|(a, b)| a <= b)
-    }
 }
 
 /// Drops labels that another one dominates.
 fn undominated(mut labels: Vec<Label>) -> Vec<Label> {
     labels.sort_by(|a, b| a.state.cmp(&b.state).then(a.cost.total_cmp(&b.cost)));
     let mut kept: Vec<Label> = Vec::new();
-    let mut first = 0;
+    let mut front = Front::default();
     for label in labels {
         if kept.last().is_some_and(|last| last.state != label.state) {
-            first = kept.len();
+            front = Front::default();
         }
-        if !kept[first..].iter().any(|other| other.dominates(&label)) {
-            kept.push(label);
+        if front.reaches(&label.uses) {
+            continue;
         }
+        // The beginning of an excluded path dominates nothing: some continuations of it are forbidden.
+        if label.excluded.is_none() {
+            front.add(&label.uses);
+        }
+        kept.push(label);
     }
     kept
+}
+
+/// The least uses among labels of one state that cost no more than what comes next.
+///
+/// With two resources, which is nearly every campaign (flash, and the ticks of one board type), a staircase: the first
+/// ascending, the second descending, so that one binary search answers.
+#[derive(Debug, Default)]
+struct Front {
+    steps: Vec<(f64, f64)>,
+    /// For any other number of resources: all of them.
+    others: Vec<Vec<f64>>,
+}
+
+impl Front {
+    /// Whether some label uses no more of anything.
+    fn reaches(&self, uses: &[f64]) -> bool {
+        match *uses {
+            [first, second] => {
+                let at = self.steps.partition_point(|step| step.0 <= first);
+                at.checked_sub(1).is_some_and(|below| self.steps[below].1 <= second)
+            }
+            _ => self.others.iter().any(|other| other.iter().zip(uses).all(|(a, b)| a <= b)),
+        }
+    }
+
+    /// Adds a label that nothing here reaches.
+    fn add(&mut self, uses: &[f64]) {
+        match *uses {
+            [first, second] => {
+                let at = self.steps.partition_point(|step| step.0 < first);
+                let covered = self.steps[at..].iter().take_while(|step| step.1 >= second).count();
+                self.steps.splice(at..at + covered, [(first, second)]);
+            }
+            _ => self.others.push(uses.to_vec()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -103,3 +103,22 @@ fn malformed_stages_are_refused() {
     let problem = PathProblem { stages: vec![vec![nan]], limits: vec![] };
     assert!(matches!(problem.solve(&[]), Err(IlpError::Malformed { .. })));
 }
+
+#[test]
+fn the_staircase_of_two_resources_says_what_a_list_of_all_says() {
+    let mut state = 5u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from((state >> 59) as u32)
+    };
+    let (mut front, mut all) = (Front::default(), Vec::<[f64; 2]>::new());
+    for _ in 0..500 {
+        let uses = [next(), next()];
+        let reached = all.iter().any(|other| other[0] <= uses[0] && other[1] <= uses[1]);
+        assert_eq!(front.reaches(&uses), reached, "{uses:?} {:?}", front.steps);
+        if !reached {
+            front.add(&uses);
+            all.push(uses);
+        }
+    }
+}
