@@ -274,8 +274,10 @@ fn impossible_limits_are_told_with_their_minimum() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut campaign = campaign(&folder, "random");
     campaign.start["limits_asked"]["flash"] = json!({"bytes": 10});
-    let error = run(Client::new(&FakeDaemon::new(campaign).url, "toy")).expect_err("impossible").to_string();
+    let daemon = FakeDaemon::new(campaign);
+    let error = run(Client::new(&daemon.url, "toy")).expect_err("impossible").to_string();
     assert!(error.contains("flash needs at least") && error.contains("but the limit is 10"), "{error}");
+    assert!(daemon.lock().episodes.is_empty(), "arithmetic tells, and no board was asked");
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub fn run(client: Client) -> Result<(), AgentError> {
     if is_final {
         return finalists::run(&session);
     }
+    check_limits(&session)?;
     let limits = uniform_baselines(&session)?;
     let reference = reference(&session)?;
     let mut env = environment(&session, &limits)?;
@@ -107,6 +108,13 @@ fn earlier(session: &Session, env: &Environment, reference: f64, name: &str) -> 
         }
     }
     Ok(known)
+}
+
+/// Refuses limits on flash or RAM that 2 bits everywhere exceed, before anything is measured: arithmetic tells.
+fn check_limits(session: &Session) -> Result<(), AgentError> {
+    let eight = session.footprint(&session.space.uniform(Bits::Eight, Bits::Eight));
+    let limits = resolve(&session.start.limits_asked, eight, Ok(0))?;
+    environment(session, &Limits { latency_ticks: None, ..limits }).map(drop)
 }
 
 /// Measures the uniform baselines and settles the limits.
