@@ -253,6 +253,39 @@ fn finalists_are_the_best_of_another_campaign_trained_for_longer() {
 }
 
 #[test]
+fn finalists_are_the_same_images_after_every_death() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = FakeDaemon::new(campaign(&folder, "random"));
+    run_to_end(&first);
+    let finalists = || {
+        let mut second = campaign(&folder, "finalists");
+        second.start["budget"] = 3.into();
+        second.start["origin"] = "first".into();
+        second.start["limits_asked"] = json!({"flash": null, "ram": null, "latency": null});
+        second.start["options"] = json!({"fine-tune": {"steps": 5, "batch": 16}});
+        second.other = Some(first.lock().agent_start());
+        second
+    };
+    let undisturbed = FakeDaemon::new(finalists());
+    run_to_end(&undisturbed);
+    let daemon = FakeDaemon::new(finalists());
+    let mut deaths = 0;
+    while daemon.lock().finished.is_none() {
+        daemon.lock().requests_left = Some(5 + deaths);
+        match run(Client::new(&daemon.url, "toy")) {
+            Ok(()) => {}
+            Err(error) => assert!(error.to_string().contains("dead"), "{error}"),
+        }
+        deaths += 1;
+        assert!(deaths < 60, "no progress");
+    }
+    assert!(deaths > 2, "no life ended");
+    assert_eq!(outcome(&daemon.lock()), outcome(&undisturbed.lock()));
+    assert_eq!(images(&daemon.lock()), images(&undisturbed.lock()));
+    assert_eq!(daemon.lock().finished, undisturbed.lock().finished);
+}
+
+#[test]
 fn finalists_need_a_campaign_to_come_from() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = run(Client::new(&FakeDaemon::new(campaign(&folder, "finalists")).url, "toy")).expect_err("no origin");
