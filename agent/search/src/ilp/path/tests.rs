@@ -83,7 +83,7 @@ fn fifty_layers_of_twenty_seven_choices_take_less_than_a_second() {
         let seconds = start.elapsed().as_secs_f64();
         println!("seed {seed}: cost {:.4} in {seconds:.3} s", path.cost);
         // Other tests share the machine; the goal of one second is for an optimized build and a machine of one's own.
-        assert!(seconds < 20.0, "seed {seed}: {seconds} s");
+        assert!(seconds < 5.0, "seed {seed}: {seconds} s");
     }
 }
 
