@@ -32,6 +32,7 @@ export function campaignView(campaign) {
       campaign.reason ? h("span", { class: "reason" }, campaign.reason) : null),
     h("p", { class: "muted meta" }, meta(campaign)),
     progress(campaign),
+    campaign.training ? h("p", { class: "muted meta", "data-training": campaign.training.episode }, training(campaign.training)) : null,
     h("dl", { class: "tiles" }, tiles(campaign)),
   ];
 }
@@ -56,6 +57,13 @@ function progress(campaign) {
   return h("div", { class: "progress", role: "progressbar", "aria-label": "Measured candidates of the budget", "aria-valuemin": 0,
     "aria-valuemax": campaign.budget, "aria-valuenow": campaign.measured },
   h("i", { style: { width: `${(share * 100).toFixed(2)}%` } }));
+}
+
+/** What the agent trains at present, before it is measured. */
+function training({ episode, label, step, steps, share, loss, remaining_s: remaining }) {
+  const name = label ?? `episode ${episode}`;
+  const of = steps === null ? "" : ` of ${count(steps)}`;
+  return `training ${name}: ${percent(share, 0)}, step ${count(step)}${of}, loss ${loss.toFixed(3)}, ${duration(remaining)} to go`;
 }
 
 function tiles(campaign) {

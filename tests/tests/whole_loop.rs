@@ -27,11 +27,16 @@ virtual = true
 "#;
 
 fn tiny_lab(strategy: &str, budget: u32) -> Lab {
+    tiny_lab_with(strategy, budget, "")
+}
+
+/// The same with more lines in the campaign's table.
+fn tiny_lab_with(strategy: &str, budget: u32, more: &str) -> Lab {
     let mut lab = Lab::prepare("");
     let (model, data) = tiny::write(lab.folder());
     let campaign = format!(
         "{BOARDS}\n[campaign.tiny]\nmodel = \"{}\"\ndata = \"{}\"\nbudget = {budget}\nboard-types = [\"mps2-an386\"]\n\
-         strategy = \"{strategy}\"\nlimits = {{ flash = \"95%\", ram = \"90%\" }}\n",
+         strategy = \"{strategy}\"\nlimits = {{ flash = \"95%\", ram = \"90%\" }}\n{more}\n",
         model.display(),
         data.display()
     );
@@ -114,6 +119,41 @@ fn a_killed_agent_is_started_again_at_the_same_episode() {
     kill(agent, Signal::SIGKILL).expect("it is ours");
     lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
     assert_books_balance(&lab, 10);
+}
+
+/// The images of a campaign's episodes, by index.
+fn images(lab: &Lab, campaign: &str) -> Vec<Value> {
+    lab.query(&format!("SELECT idx, label, image_sha256 FROM candidates WHERE campaign = '{campaign}' ORDER BY idx"))
+}
+
+#[test]
+fn a_training_that_a_killed_daemon_cut_short_goes_on_and_ends_in_the_same_image() {
+    let agent = "agent = { fine-tune = { steps = 300 }, training-checkpoint-every = 5, in-flight = 1 }";
+    let mut lab = tiny_lab_with("random", 1, agent);
+    lab.ok(&["campaign", "start", "tiny", "--as", "calm"]);
+    lab.wait_for_campaign("calm", &["finished", "failed"], SHORT);
+    lab.ok(&["campaign", "start", "tiny"]);
+    lab.wait_for("a training to be shown", SHORT, || {
+        lab.ok(&["campaign", "show", "tiny"]).contains("\ntraining episode ").then_some(())
+    });
+    // A kill may fall between two trainings: then there is nothing to go on with, and the next one is awaited.
+    loop {
+        lab.wait_for("a checkpoint of a training", SHORT, || {
+            lab.get("/api/campaigns/tiny/agent")["training"]["bytes"].as_u64()
+        });
+        lab.kill_daemon();
+        let cut_short = !lab.query("SELECT * FROM trainings").is_empty();
+        lab.start_daemon();
+        if cut_short {
+            break;
+        }
+    }
+    lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
+    assert_eq!(images(&lab, "tiny"), images(&lab, "calm"));
+    assert_eq!(images(&lab, "tiny").len(), 5, "four baselines and a candidate");
+    let log = std::fs::read_to_string(lab.folder().join(".bitrack/agent-tiny.log")).expect("the agent wrote it");
+    assert!(log.contains("the training goes on"), "{log}");
+    assert!(lab.query("SELECT * FROM trainings").is_empty(), "nothing is kept of what was proposed");
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::config::{BoardType, Config};
 use crate::rack::sha256;
 use crate::store::{Db, EpisodeEvent, EpisodeKey, Proposed, StoreError};
 use crate::types::{
-    AgentStart, BoardTypeInfo, Campaign, Episode, EpisodeState, Event, LayerCost, Limits, Proposal, Reward,
+    AgentStart, BoardTypeInfo, Campaign, Episode, EpisodeState, Event, LayerCost, Limits, Proposal, Reward, Training,
+    TrainingProgress,
 };
 
 /// Longest that one request waits for a measurement.
@@ -55,6 +56,7 @@ fn agent_start(db: &mut Db, id: i64, config: &Config) -> Result<AgentStart, Stor
         board_types: c.board_types.iter().map(known).collect::<Result<_, _>>()?,
         next_index: (0..).find(|i| !taken.contains(i)).expect("there are fewer episodes than numbers"),
         checkpoint: db.checkpoint_info(id)?,
+        training: db.training_info(id)?,
         episodes,
         id: c.id,
         name: c.name,
@@ -119,6 +121,38 @@ pub async fn checkpoint(state: State, Part(name): Part<String>) -> Result<Vec<u8
     content.ok_or_else(|| ApiError::not_found("the campaign has no checkpoint yet"))
 }
 
+/// `PUT /api/campaigns/{c}/episodes/{n}/training`
+pub async fn put_training(
+    state: State,
+    Part((name, index)): Part<(String, u32)>,
+    Body(progress): Body<TrainingProgress>,
+) -> Result<StatusCode, ApiError> {
+    let campaign = id(&state, name).await?;
+    state.store.read(move |db| db.not_proposed(EpisodeKey { campaign, index })).await?;
+    state.campaigns.set_training(campaign, Some(Training { episode: index, progress }));
+    state.campaigns.announce(campaign).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/campaigns/{c}/episodes/{n}/training/checkpoint`
+pub async fn put_training_checkpoint(
+    state: State,
+    Part((name, index)): Part<(String, u32)>,
+    content: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let campaign = id(&state, name).await?;
+    let hash = sha256(&content);
+    state.store.write(move |db| db.put_training(EpisodeKey { campaign, index }, &hash, &content)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /api/campaigns/{c}/episodes/{n}/training/checkpoint`
+pub async fn training_checkpoint(state: State, Part((name, index)): Part<(String, u32)>) -> Result<Vec<u8>, ApiError> {
+    let campaign = id(&state, name).await?;
+    let content = state.store.read(move |db| db.training(EpisodeKey { campaign, index })).await?;
+    content.ok_or_else(|| ApiError::not_found(format!("no training of episode {index} was cut short")))
+}
+
 /// `POST /api/campaigns/{c}/episodes`
 pub async fn propose(
     state: State,
@@ -128,6 +162,7 @@ pub async fn propose(
     check(&proposal)?;
     let campaign = id(&state, name).await?;
     let proposed = state.store.write(move |db| db.propose(campaign, &proposal)).await?;
+    state.campaigns.set_training(campaign, None);
     let (status, episode) = match proposed {
         Proposed::New(id) => (StatusCode::CREATED, id),
         Proposed::Known(id) => (StatusCode::OK, id),

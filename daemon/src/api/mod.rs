@@ -43,7 +43,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/rack", get(rack::get))
         .route("/boards/{name}/recover", post(rack::recover))
         .route("/measure", post(rack::measure))
-        .route("/images/{sha256}", put(rack::put_image))
+        .route("/images/{sha256}", get(rack::image).put(rack::put_image))
         .route("/events", get(events::stream))
         .route("/candidates/{id}", get(campaigns::candidate))
         .route("/compare", get(campaigns::compare))
@@ -61,6 +61,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/campaigns/{c}/checkpoint", get(agent::checkpoint).put(agent::put_checkpoint))
         .route("/campaigns/{c}/episodes", post(agent::propose))
         .route("/campaigns/{c}/episodes/{n}", get(agent::episode))
+        .route("/campaigns/{c}/episodes/{n}/training", put(agent::put_training))
+        .route(
+            "/campaigns/{c}/episodes/{n}/training/checkpoint",
+            get(agent::training_checkpoint).put(agent::put_training_checkpoint),
+        )
         .route("/campaigns/{c}/episodes/{n}/measure", post(agent::measure))
         .route("/campaigns/{c}/episodes/{n}/reward", post(agent::reward))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

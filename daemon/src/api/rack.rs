@@ -57,6 +57,20 @@ pub async fn put_image(state: State, Part(name): Part<String>, bytes: Bytes) -> 
     Ok(if new { StatusCode::CREATED } else { StatusCode::OK })
 }
 
+/// `GET /api/images/{sha256}`
+pub async fn image(state: State, Part(name): Part<String>) -> Result<Vec<u8>, ApiError> {
+    let sought = name.clone();
+    if !state.store.read(move |db| db.has_image(&sought)).await? {
+        return Err(ApiError::not_found(format!("no image {name} was ever put")));
+    }
+    let (images, file) = (state.images.clone(), name.clone());
+    let read = tokio::task::spawn_blocking(move || images.read(&file)).await.map_err(ApiError::rig)?;
+    read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ApiError::not_found(format!("image {name} is gone from the cache")),
+        _ => ApiError::rig(format!("image {name} cannot be read: {error}")),
+    })
+}
+
 /// A full disk is worth trying again, like a full store.
 fn not_written(error: std::io::Error) -> ApiError {
     match error.kind() {

@@ -20,7 +20,7 @@ use tracing::{Instrument, info, warn};
 use crate::config::{Config, WindowState};
 use crate::measuring::Measuring;
 use crate::store::{CampaignEvent, Store, StoreError, StoredCampaign};
-use crate::types::{self, Event, StartRequest};
+use crate::types::{self, Event, StartRequest, Training};
 use agent::{Agent, Ended};
 use hours::{nap, window};
 
@@ -37,6 +37,8 @@ pub struct Runtime {
     pub running: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// What the agent trains, as it said last.
+    pub training: Option<Training>,
 }
 
 /// How agents are started.
@@ -174,6 +176,11 @@ impl Campaigns {
         }
     }
 
+    /// Notes what the campaign's agent trains at present, if anything; whoever looks on should be told.
+    pub fn set_training(&self, id: i64, training: Option<Training>) {
+        self.with_task(id, |task| task.runtime.training = training);
+    }
+
     /// Measures an episode in the background, unless that is going on.
     pub fn measure(self: &Arc<Self>, campaign: i64, episode: i64) {
         if !self.in_flight().insert(episode) {
@@ -220,7 +227,7 @@ impl Campaigns {
     }
 
     async fn set_runtime(&self, id: i64, running: bool, reason: Option<String>) {
-        self.with_task(id, |task| task.runtime = Runtime { running, reason });
+        self.with_task(id, |task| task.runtime = Runtime { running, reason, training: None });
         self.announce(id).await;
     }
 

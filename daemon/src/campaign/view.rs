@@ -40,6 +40,7 @@ pub fn campaign(stored: StoredCampaign, runtime: Runtime) -> Campaign {
         failed: stored.progress.failed,
         reused: stored.progress.reused,
         limits: stored.limits,
+        training: runtime.training,
         best: stored.best,
         prediction_error: stored.prediction_error,
         created_at: stored.created_at,

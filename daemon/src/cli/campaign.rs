@@ -8,7 +8,7 @@ use super::exit::Failure;
 use super::start;
 use super::table::Table;
 use super::watch;
-use crate::types::{Campaign, Candidate, PredictionError};
+use crate::types::{Campaign, Candidate, PredictionError, Training};
 
 /// One of the subcommands.
 pub fn run(client: &Client, args: Args) -> Result<(), Failure> {
@@ -76,10 +76,26 @@ fn show(client: &Client, name: &str, pareto: bool, format: Format) -> Result<(),
     if format == Format::Table {
         println!("{}", line(&campaign));
         println!("{}", limits(&campaign));
+        campaign.training.iter().for_each(|training| println!("{}", self::training(training)));
         campaign.prediction_error.iter().for_each(|error| println!("{}", predictions(error)));
         println!();
     }
     table(&candidates, campaign.best.as_ref().map(|b| b.id)).print(format)
+}
+
+/// How far a training is, in a line.
+pub fn training(t: &Training) -> String {
+    let p = &t.progress;
+    let label = p.label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
+    let of = p.steps.map_or_else(String::new, |steps| format!(" of {steps}"));
+    format!(
+        "training episode {}{label}: {:.0} %, step {}{of}, loss {:.3}, {:.0} s to go",
+        t.episode,
+        p.share * 100.0,
+        p.step,
+        p.loss,
+        p.remaining_s
+    )
 }
 
 fn limits(c: &Campaign) -> String {
@@ -194,6 +210,18 @@ mod tests {
         insta::assert_snapshot!(table.render(Format::Table));
         let error = PredictionError { candidates: 58, median: 0.0041, max: 0.02, bias: -0.001 };
         insta::assert_snapshot!(predictions(&error), @"predicted latency: median error 0.41 % over 58 candidates, at most 2.00 %, bias -0.10 %");
+    }
+
+    #[test]
+    fn a_training_is_told_in_a_line() {
+        let mut training: Training = serde_json::from_value(json!({
+            "episode": 2, "label": "finalist of episode 7", "step": 120, "steps": 600, "share": 0.2, "loss": 0.4123,
+            "remaining_s": 35.4,
+        }))
+        .expect("a training");
+        insta::assert_snapshot!(super::training(&training), @"training episode 2 (finalist of episode 7): 20 %, step 120 of 600, loss 0.412, 35 s to go");
+        (training.progress.label, training.progress.steps) = (None, None);
+        insta::assert_snapshot!(super::training(&training), @"training episode 2: 20 %, step 120, loss 0.412, 35 s to go");
     }
 
     #[test]

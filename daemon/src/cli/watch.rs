@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::campaign::line;
+use super::campaign::{line, training};
 use super::client::Client;
 use super::exit::Failure;
 use crate::types::{Campaign, CampaignState, Candidate};
@@ -63,8 +63,9 @@ fn bar(campaign: &Campaign) -> ProgressBar {
 fn show(bar: &ProgressBar, campaign: &Campaign, best: &mut Option<i64>) {
     bar.set_position(u64::from(campaign.measured));
     let waits = campaign.reason.clone().filter(|_| campaign.state == CampaignState::Waiting);
+    let trains = campaign.training.as_ref().map(training);
     let so_far = campaign.best.as_ref().map(|b| format!("best {}", describe(b)));
-    bar.set_message(waits.or(so_far).unwrap_or_else(|| "nothing feasible yet".into()));
+    bar.set_message(waits.or(trains).or(so_far).unwrap_or_else(|| "nothing feasible yet".into()));
     let new = campaign.best.as_ref().filter(|b| *best != Some(b.id));
     if let Some(candidate) = new {
         *best = Some(candidate.id);

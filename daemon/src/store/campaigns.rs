@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::row::{json, json_opt};
 use super::{Db, StoreError, now};
 use crate::config::{Campaign as Asked, Unit, WindowText};
-use crate::types::{Candidate, CheckpointInfo, Limits, PredictionError};
+use crate::types::{Candidate, Limits, PredictionError};
 
 /// A campaign to create: what `hil.toml` asks for (`asked.name` there), under a name.
 #[derive(Debug, Clone)]
@@ -165,36 +165,6 @@ impl Db {
             params![id, limits.flash_bytes, limits.ram_bytes, limits.latency_ticks],
         )?;
         Ok(())
-    }
-
-    /// Replaces the campaign's checkpoint.
-    pub fn put_checkpoint(&mut self, id: i64, episode: u32, sha256: &str, content: &[u8]) -> Result<(), StoreError> {
-        self.conn.execute(
-            "INSERT INTO checkpoints (campaign, episode, sha256, saved_at, content) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (campaign) DO UPDATE SET episode = ?2, sha256 = ?3, saved_at = ?4, content = ?5",
-            params![id, episode, sha256, now(), content],
-        )?;
-        Ok(())
-    }
-
-    /// The campaign's checkpoint, if there is one.
-    pub fn checkpoint(&mut self, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
-        let sql = "SELECT content FROM checkpoints WHERE campaign = ?1";
-        Ok(self.conn.query_row(sql, [id], |row| row.get(0)).optional()?)
-    }
-
-    /// What is known of the campaign's checkpoint without reading it.
-    pub fn checkpoint_info(&mut self, id: i64) -> Result<Option<CheckpointInfo>, StoreError> {
-        let sql = "SELECT length(content) AS bytes, sha256, saved_at, episode FROM checkpoints WHERE campaign = ?1";
-        let info = |row: &Row<'_>| {
-            Ok(CheckpointInfo {
-                bytes: row.get("bytes")?,
-                sha256: row.get("sha256")?,
-                saved_at: row.get("saved_at")?,
-                episode: row.get("episode")?,
-            })
-        };
-        Ok(self.conn.query_row(sql, [id], info).optional()?)
     }
 
     fn progress(&mut self, id: i64) -> Result<Progress, StoreError> {

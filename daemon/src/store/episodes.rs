@@ -64,6 +64,8 @@ impl Db {
         }
         check_image(&tx, proposal)?;
         let id = insert(&tx, campaign, proposal)?;
+        // What it was trained from is not needed again.
+        tx.execute("DELETE FROM trainings WHERE campaign = ?1 AND episode = ?2", params![campaign, proposal.index])?;
         tx.commit()?;
         Ok(Proposed::New(id))
     }

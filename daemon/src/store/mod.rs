@@ -6,6 +6,7 @@
 mod boards;
 mod campaigns;
 mod candidates;
+mod checkpoints;
 mod comparison;
 mod costs;
 mod episodes;

@@ -84,6 +84,8 @@ pub struct AgentStart {
     pub episodes: Vec<Episode>,
     pub next_index: u32,
     pub checkpoint: Option<CheckpointInfo>,
+    /// A training that was cut short; its `episode` was not proposed yet.
+    pub training: Option<CheckpointInfo>,
 }
 
 /// What an agent may know of a board type.

@@ -42,6 +42,8 @@ pub struct Campaign {
     pub failed: u32,
     pub reused: u32,
     pub limits: Option<Limits>,
+    /// What its agent trains at present.
+    pub training: Option<Training>,
     pub best: Option<Candidate>,
     /// How far its agent's predictions of ticks were off; `None` while nothing was predicted and measured.
     pub prediction_error: Option<PredictionError>,
@@ -52,6 +54,31 @@ pub struct Campaign {
     pub started_at: Option<String>,
     pub finished_at: Option<String>,
     pub candidates_per_hour: Option<f64>,
+}
+
+/// How far an agent is with training a candidate that it has not proposed yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The index that its episode will have.
+    pub episode: u32,
+    #[serde(flatten)]
+    pub progress: TrainingProgress,
+}
+
+/// What the agent says of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingProgress {
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Steps done, of so many; `None` when the training is limited by time.
+    pub step: u32,
+    #[serde(default)]
+    pub steps: Option<u32>,
+    /// What is done of it, 0 to 1.
+    pub share: f64,
+    pub loss: f64,
+    /// Seconds to go at the pace so far.
+    pub remaining_s: f64,
 }
 
 /// How far predicted ticks were from measured ones, over the candidates that were measured for the first time.

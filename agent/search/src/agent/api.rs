@@ -1,6 +1,7 @@
 //! What the daemon's API says and is told, as far as an agent needs it (`docs/api.md`).
 
 use crate::env::Limits;
+use crate::qat::Told;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -23,6 +24,15 @@ pub struct AgentStart {
     pub options: Value,
     pub episodes: Vec<Episode>,
     pub checkpoint: Option<Value>,
+    /// A training that was cut short.
+    #[serde(default)]
+    pub training: Option<SavedTraining>,
+}
+
+/// Which candidate the daemon has a training checkpoint of.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct SavedTraining {
+    pub episode: u32,
 }
 
 /// Limits as configured; each may be relative to 8 bits everywhere.
@@ -74,6 +84,8 @@ pub struct CandidateRow {
     pub ram_bytes: u64,
     pub reward: Option<f64>,
     pub feasible: Option<bool>,
+    #[serde(default)]
+    pub image_sha256: Option<String>,
 }
 
 /// Where an episode stands.
@@ -201,6 +213,27 @@ pub struct Reward {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct RewardWall {
     pub learn_ms: f64,
+}
+
+/// How far a candidate's training is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Training<'a> {
+    pub label: Option<&'a str>,
+    pub step: usize,
+    /// `None` when it is limited by time.
+    pub steps: Option<usize>,
+    /// 0 to 1.
+    pub share: f64,
+    pub loss: f64,
+    pub remaining_s: f64,
+}
+
+impl<'a> Training<'a> {
+    /// In the API's words.
+    pub fn of(told: &Told, label: Option<&'a str>) -> Self {
+        let Told { step, steps, share, loss, remaining_s } = *told;
+        Self { label, step, steps, share, loss, remaining_s }
+    }
 }
 
 /// The rack, as far as counting boards goes.

@@ -1,7 +1,7 @@
 //! The daemon's API over HTTP; the only place that knows HTTP.
 
 use super::AgentError;
-use super::api::{AgentStart, Episode, ErrorBody, LayerCost, Proposal, Rack, Reward};
+use super::api::{AgentStart, Episode, ErrorBody, LayerCost, Proposal, Rack, Reward, Training};
 use crate::env::Limits;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,6 +70,11 @@ impl Client {
         self.call("PUT", &format!("/api/images/{sha256}"), &Content::Bytes(image)).map(drop)
     }
 
+    /// The bytes of an image that was put.
+    pub(super) fn image(&self, sha256: &str) -> Result<Vec<u8>, AgentError> {
+        self.bytes(&format!("/api/images/{sha256}"))
+    }
+
     pub(super) fn propose(&self, proposal: &Proposal) -> Result<Episode, AgentError> {
         self.send("POST", &self.path("episodes"), proposal).and_then(|answer| self.parse("POST episodes", answer))
     }
@@ -93,14 +98,32 @@ impl Client {
     }
 
     pub(super) fn checkpoint(&self) -> Result<Vec<u8>, AgentError> {
-        let path = self.path("checkpoint");
-        let mut answer = self.call("GET", &path, &Content::None)?;
-        let read = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
-        read.map_err(|error| no_answer("GET", &path, &error.to_string()))
+        self.bytes(&self.path("checkpoint"))
+    }
+
+    /// How far the training of a candidate is.
+    pub(super) fn put_training(&self, index: u32, training: &Training) -> Result<(), AgentError> {
+        self.send("PUT", &self.path(&format!("episodes/{index}/training")), training).map(drop)
+    }
+
+    /// What that training would go on from.
+    pub(super) fn put_training_checkpoint(&self, index: u32, bytes: &[u8]) -> Result<(), AgentError> {
+        let path = self.path(&format!("episodes/{index}/training/checkpoint"));
+        self.call("PUT", &path, &Content::Bytes(bytes)).map(drop)
+    }
+
+    pub(super) fn training_checkpoint(&self, index: u32) -> Result<Vec<u8>, AgentError> {
+        self.bytes(&self.path(&format!("episodes/{index}/training/checkpoint")))
     }
 
     pub(super) fn finish(&self, reason: &str) -> Result<(), AgentError> {
         self.send("POST", &self.path("finish"), &serde_json::json!({ "reason": reason })).map(drop)
+    }
+
+    fn bytes(&self, path: &str) -> Result<Vec<u8>, AgentError> {
+        let mut answer = self.call("GET", path, &Content::None)?;
+        let read = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+        read.map_err(|error| no_answer("GET", path, &error.to_string()))
     }
 
     fn path(&self, rest: &str) -> String {

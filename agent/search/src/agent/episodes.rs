@@ -4,11 +4,12 @@ use super::AgentError;
 use super::api::{AgentStart, Episode, EpisodeState, Policy, PolicyLayer, ProposalWall, Step};
 use super::client::Client;
 use super::options::Options;
-use crate::candidate::{Accuracy, Builder, Candidate, hex};
+use super::training::EpisodeRun;
+use crate::candidate::{Accuracy, Builder, Candidate, CandidateError, hex};
 use crate::env::{Footprint, Limits, Measured, Space};
+use crate::qat::QatError;
 use crate::strategy::Proposal;
 use bitrack_model::Bits;
-use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,6 +42,15 @@ pub struct Request<'a> {
     pub predicted_ticks: Option<u64>,
 }
 
+/// What there is of a candidate when it is proposed.
+struct Made<'a> {
+    footprint: Footprint,
+    image_ms: f64,
+    accuracy: Option<Accuracy>,
+    /// SHA-256 of the image that was put, or why there is none.
+    image: Result<&'a str, String>,
+}
+
 /// How an episode ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settled {
@@ -64,6 +74,13 @@ impl Session {
     /// An episode that was there when this agent started.
     pub fn past(&self, index: u32) -> Option<&Episode> {
         self.history.get(&index)
+    }
+
+    /// The episodes that were there when this agent started, by index.
+    pub fn history(&self) -> Vec<Episode> {
+        let mut episodes: Vec<Episode> = self.history.values().cloned().collect();
+        episodes.sort_by_key(|episode| episode.candidate.index);
+        episodes
     }
 
     /// The bits of an episode in the database.
@@ -95,27 +112,67 @@ impl Session {
             }
             return self.measured_at_last(past.clone());
         }
-        let policy = self.space.policy(request.bits);
-        let candidate = self.candidate(&policy)?;
-        let samples = self.options.validation_samples;
-        let accuracy = self.judged.then(|| self.builder.validate(&candidate.image, samples)).transpose()?;
-        let too_large = self.too_large(&candidate);
-        if too_large.is_none() {
-            self.client.put_image(&candidate.sha256, &candidate.image)?;
+        match self.candidate(request) {
+            Ok(candidate) => self.submit_made(request, &candidate),
+            Err(AgentError::Candidate(CandidateError::FineTune(diverged @ QatError::Diverged { .. }))) => {
+                self.propose_nothing(request, diverged.to_string())
+            }
+            Err(error) => Err(error),
         }
-        let body = self.body(request, key, &candidate, accuracy, too_large)?;
-        self.measured_at_last(self.client.propose(&body)?)
     }
 
-    /// The candidate of a policy, fine-tuned if the campaign asks for it; the same image every time it is made from steps.
+    /// The same for a candidate that is made already.
     ///
     /// # Errors
     /// See [`AgentError`].
-    pub fn candidate(&self, policy: &bitrack_model::Policy) -> Result<Candidate, AgentError> {
-        Ok(match &self.options.fine_tune {
-            Some(options) => self.builder.fine_tune(policy, options, None, &ProgressBar::hidden())?,
-            None => self.builder.build(policy)?,
-        })
+    pub fn submit_made(&self, request: &Request, candidate: &Candidate) -> Result<Episode, AgentError> {
+        let samples = self.options.validation_samples;
+        let accuracy = self.judged.then(|| self.builder.validate(&candidate.image, samples)).transpose()?;
+        let too_large = self.too_large(candidate);
+        if too_large.is_none() {
+            self.client.put_image(&candidate.sha256, &candidate.image)?;
+        }
+        let footprint = Footprint { flash_bytes: candidate.flash_bytes, ram_bytes: candidate.ram_bytes };
+        let image = too_large.map_or(Ok(candidate.sha256.as_str()), Err);
+        let made = Made { footprint, image_ms: candidate.image_ms, accuracy, image };
+        self.measured_at_last(self.client.propose(&self.body(request, made)?)?)
+    }
+
+    /// A candidate that cannot be made is an episode too: nothing can be learned from what is not written down.
+    fn propose_nothing(&self, request: &Request, reason: String) -> Result<Episode, AgentError> {
+        tracing::warn!(episode = request.index, "{reason}");
+        let footprint = self.footprint(request.bits);
+        let made = Made { footprint, image_ms: 0.0, accuracy: None, image: Err(reason) };
+        self.client.propose(&self.body(request, made)?)
+    }
+
+    /// The candidate of a request, fine-tuned if the campaign asks for it; the same image every time it is made from steps.
+    fn candidate(&self, request: &Request) -> Result<Candidate, AgentError> {
+        let policy = self.space.policy(request.bits);
+        let Some(options) = &self.options.fine_tune else { return Ok(self.builder.build(&policy)?) };
+        let begun = self.start.training.is_some_and(|training| training.episode == request.index);
+        let every = self.options.training_checkpoint_every;
+        let mut run = EpisodeRun::new(&self.client, request.index, request.label, every, begun);
+        self.builder.fine_tune(&policy, options, &mut run)
+    }
+
+    /// The candidate of an episode, from the daemon's cache; `None` when it has no image, or that is gone.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn fetched(&self, episode: &Episode) -> Result<Option<Candidate>, AgentError> {
+        let row = &episode.candidate;
+        let Some(sha256) = row.image_sha256.clone() else { return Ok(None) };
+        let image = match self.client.image(&sha256) {
+            Ok(image) => image,
+            Err(AgentError::Refused { status: 404 | 502, message, .. }) => {
+                tracing::warn!(episode = row.index, "{message}");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let (flash_bytes, ram_bytes) = (row.flash_bytes, row.ram_bytes);
+        Ok(Some(Candidate { image, sha256, flash_bytes, ram_bytes, image_ms: 0.0 }))
     }
 
     fn measured_at_last(&self, episode: Episode) -> Result<Episode, AgentError> {
@@ -140,14 +197,7 @@ impl Session {
         })
     }
 
-    fn body(
-        &self,
-        request: &Request,
-        client_key: String,
-        candidate: &Candidate,
-        accuracy: Option<Accuracy>,
-        infeasible: Option<String>,
-    ) -> Result<super::api::Proposal, AgentError> {
+    fn body(&self, request: &Request, made: Made) -> Result<super::api::Proposal, AgentError> {
         let layer = |op: crate::candidate::OpBits| PolicyLayer {
             name: op.name,
             kind: op.kind,
@@ -160,23 +210,25 @@ impl Session {
         let ops = self.builder.ops(&self.space.policy(request.bits))?;
         let wall = ProposalWall {
             propose_ms: request.propose_ms,
-            accuracy_ms: accuracy.map_or(0.0, |accuracy| accuracy.ms),
-            image_ms: candidate.image_ms,
+            accuracy_ms: made.accuracy.map_or(0.0, |accuracy| accuracy.ms),
+            image_ms: made.image_ms,
         };
+        let (image, infeasible) =
+            made.image.map_or_else(|reason| (None, Some(reason)), |sha| (Some(sha.to_owned()), None));
         Ok(super::api::Proposal {
             index: request.index,
-            client_key,
+            client_key: client_key(request),
             label: request.label.map(Into::into),
             strategy: request.strategy.into(),
             policy: Policy { layers: ops.into_iter().map(layer).collect() },
             steps: steps(&self.space, request),
-            accuracy: accuracy.map(|accuracy| accuracy.top1),
-            accuracy_split: accuracy.map(|_| "validation"),
-            accuracy_samples: accuracy.map(|accuracy| accuracy.samples),
-            flash_bytes: candidate.flash_bytes,
-            ram_bytes: candidate.ram_bytes,
+            accuracy: made.accuracy.map(|accuracy| accuracy.top1),
+            accuracy_split: made.accuracy.map(|_| "validation"),
+            accuracy_samples: made.accuracy.map(|accuracy| accuracy.samples),
+            flash_bytes: made.footprint.flash_bytes,
+            ram_bytes: made.footprint.ram_bytes,
             predicted_ticks: request.predicted_ticks,
-            image_sha256: infeasible.is_none().then(|| candidate.sha256.clone()),
+            image_sha256: image,
             infeasible,
             wall,
         })

@@ -1,11 +1,14 @@
 //! The finalists of a campaign: its best candidates, fine-tuned for longer and measured again.
+//!
+//! Rewards are relative to 8 bits everywhere trained for as long: a finalist is compared with its like.
 
 use super::AgentError;
 use super::api::{Episode, EpisodeState, Reward, RewardWall};
 use super::episodes::{Request, Session, Settled};
 use super::limits::resolve;
-use super::run::report;
-use crate::env::{Limits, reward};
+use super::run::{accuracy_of_reference, report};
+use crate::candidate::Candidate;
+use crate::env::{Limits, Measured, reward};
 use crate::qat::FineTune;
 use bitrack_model::Bits;
 
@@ -16,35 +19,68 @@ const STEPS: usize = 600;
 /// The baseline that rewards are relative to, as every search labels it.
 const REFERENCE: &str = "uniform 8/8";
 
+/// One of the episodes that the campaign is made of.
+struct Entry {
+    label: String,
+    strategy: &'static str,
+    bits: Vec<Bits>,
+}
+
+/// Those without a measurement, each with the reason.
+#[derive(Default)]
+struct Ended {
+    /// By their own fault.
+    unfit: Vec<String>,
+    /// By the boards' or the rig's.
+    unmeasured: Vec<String>,
+}
+
+/// The campaign's episodes so far; none is made twice.
+struct Book<'a> {
+    session: &'a Session,
+    /// By index. Those that this agent found when it started, then those that it added.
+    episodes: Vec<Episode>,
+    found: usize,
+}
+
 /// How finalists are trained: as the campaign says, or for [`STEPS`] steps.
 pub fn fine_tune(asked: Option<FineTune>) -> FineTune {
     asked.unwrap_or_else(|| FineTune { steps: Some(STEPS), ..FineTune::default() })
 }
 
-/// Trains, measures and rewards as many of the origin's candidates as the budget says, best first. What the database
-/// holds already is not done again.
+/// Trains, measures and rewards as many of the origin's candidates as the budget says, best first. What the database holds
+/// already is not done again, unless boards or rig failed it.
 ///
 /// # Errors
 /// See [`AgentError`]; a campaign that was not started from another one has no finalists.
 pub fn run(session: &Session) -> Result<(), AgentError> {
-    let wrong = |reason: &str| AgentError::Options { campaign: session.start.name.clone(), reason: reason.into() };
-    let origin =
-        session.start.origin.as_ref().ok_or_else(|| {
-            wrong("finalists come from another campaign: start them with `hil campaign finalists NAME`")
-        })?;
+    let name = &session.start.name;
+    let missing = || AgentError::Options {
+        campaign: name.clone(),
+        reason: "finalists come from another campaign: start them with `hil campaign finalists NAME`".into(),
+    };
+    let origin = session.start.origin.as_ref().ok_or_else(missing)?;
     let limits = limits(session)?;
-    let episodes = session.client.other(origin)?.episodes;
-    let reference = reference(&episodes).ok_or_else(|| wrong("the campaign they come from has no 8-bit baseline"))?;
-    let finalists = best(session, &episodes)?;
+    let finalists = best(session, &session.client.other(origin)?.episodes)?;
     if finalists.is_empty() {
         return session.client.finish(&format!("{origin} has no candidate that meets its limits"));
     }
-    for (index, (from, bits)) in finalists.iter().enumerate() {
-        finish_one(session, index as u32, *from, bits, reference, &limits)?;
+    let all = finalists.len();
+    let entries = std::iter::once(eight_bits(session)).chain(finalists);
+    let Ended { unfit, unmeasured } = Book::new(session).measure_all(entries, &limits)?;
+    if !unmeasured.is_empty() {
+        return Err(AgentError::Unmeasured { campaign: name.clone(), failed: unmeasured, all: all + 1 });
     }
-    let reason = format!("{} finalists of {origin}; {}", finalists.len(), report(session)?);
+    let unfit: String = unfit.iter().map(|told| format!("{told}; ")).collect();
+    let reason = format!("{all} finalists of {origin}; {unfit}{}", report(session)?);
     tracing::info!("{reason}");
     session.client.finish(&reason)
+}
+
+/// The same network with 8 bits everywhere, trained like the finalists.
+fn eight_bits(session: &Session) -> Entry {
+    let bits = session.space.uniform(Bits::Eight, Bits::Eight);
+    Entry { label: REFERENCE.into(), strategy: "uniform", bits }
 }
 
 /// The origin's limits, which the daemon has put in as absolute numbers.
@@ -59,29 +95,91 @@ fn limits(session: &Session) -> Result<Limits, AgentError> {
     Ok(limits)
 }
 
-fn finish_one(
+impl<'a> Book<'a> {
+    fn new(session: &'a Session) -> Self {
+        let episodes = session.history();
+        Self { session, found: episodes.len(), episodes }
+    }
+
+    /// Goes through the entries; rewards are relative to the first.
+    fn measure_all(&mut self, entries: impl Iterator<Item = Entry>, limits: &Limits) -> Result<Ended, AgentError> {
+        let (mut ended, mut reference) = (Ended::default(), None);
+        for entry in entries {
+            let index = self.submit(&entry)?;
+            let (episode, settled) = self.session.settle(index)?;
+            let reference = match reference {
+                Some(reference) => reference,
+                None => *reference.insert(accuracy_of_reference(self.session, &episode)?),
+            };
+            let told = |reason: &str| format!("episode {index} ({}): {reason}", entry.label);
+            match &settled {
+                Settled::Measured(_) => {}
+                Settled::Infeasible(reason) => ended.unfit.push(told(reason)),
+                Settled::Failed(reason) => ended.unmeasured.push(told(reason)),
+            }
+            settle(self.session, &entry, &episode, &settled, reference, limits)?;
+        }
+        Ok(ended)
+    }
+
+    /// The index of the entry's episode, which may be a new one.
+    fn submit(&mut self, entry: &Entry) -> Result<u32, AgentError> {
+        let label = Some(entry.label.as_str());
+        let last = self.episodes[..self.found].iter().rfind(|episode| episode.candidate.label.as_deref() == label);
+        let again = last.filter(|episode| episode.candidate.state != EpisodeState::Failed);
+        let index = match again {
+            Some(episode) => episode.candidate.index,
+            None => self.episodes.last().map_or(0, |episode| episode.candidate.index + 1),
+        };
+        let (strategy, bits) = (entry.strategy, entry.bits.as_slice());
+        let request = Request { index, label, strategy, bits, proposal: None, propose_ms: 0.0, predicted_ticks: None };
+        let known = again.is_some();
+        let made = if known { None } else { self.made(bits)? };
+        let episode = match made {
+            Some(candidate) => self.session.submit_made(&request, &candidate)?,
+            None => self.session.submit(&request)?,
+        };
+        if !known {
+            self.episodes.push(episode);
+        }
+        Ok(index)
+    }
+
+    /// The candidate of these bits, if this campaign has trained it before.
+    fn made(&self, bits: &[Bits]) -> Result<Option<Candidate>, AgentError> {
+        for episode in self.episodes.iter().rev() {
+            if self.session.bits_of(episode)? == bits {
+                return self.session.fetched(episode);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Says how an episode ended, and rewards it.
+fn settle(
     session: &Session,
-    index: u32,
-    from: u32,
-    bits: &[Bits],
+    entry: &Entry,
+    episode: &Episode,
+    settled: &Settled,
     reference: f64,
     limits: &Limits,
 ) -> Result<(), AgentError> {
-    let label = format!("finalist of episode {from}");
-    tracing::info!(episode = index, "{label}: training");
-    let request = Request {
-        index,
-        label: Some(&label),
-        strategy: FINALISTS,
-        bits,
-        proposal: None,
-        propose_ms: 0.0,
-        predicted_ticks: None,
+    let (index, label) = (episode.candidate.index, &entry.label);
+    let measured = match settled {
+        Settled::Measured(measured) => {
+            tracing::info!(episode = index, accuracy = measured.accuracy, ticks = measured.ticks, "{label}: measured");
+            *measured
+        }
+        Settled::Infeasible(reason) => {
+            tracing::warn!(episode = index, "{label}: skipped, it cannot run: {reason}");
+            Measured { accuracy: 0.0, ticks: None }
+        }
+        Settled::Failed(reason) => {
+            tracing::warn!(episode = index, "{label}: not measured, by the boards' or the rig's fault: {reason}");
+            return Ok(());
+        }
     };
-    session.submit(&request)?;
-    let (episode, settled) = session.settle(index)?;
-    let Settled::Measured(measured) = settled else { return Ok(()) };
-    tracing::info!(episode = index, accuracy = measured.accuracy, ticks = measured.ticks, "{label}: measured");
     if episode.candidate.reward.is_some() {
         return Ok(());
     }
@@ -89,25 +187,20 @@ fn finish_one(
     session.client.reward(index, &Reward { reward, step_rewards: None, wall: RewardWall { learn_ms: 0.0 } })
 }
 
-/// Accuracy of 8 bits everywhere.
-fn reference(episodes: &[Episode]) -> Option<f64> {
-    let baseline = episodes.iter().find(|episode| episode.candidate.label.as_deref() == Some(REFERENCE));
-    baseline?.candidate.accuracy
-}
-
-/// Index and bits of the feasible candidates, the most accurate and then the fastest first; each choice of bits once.
-fn best(session: &Session, episodes: &[Episode]) -> Result<Vec<(u32, Vec<Bits>)>, AgentError> {
+/// The feasible candidates, the most accurate and then the fastest first; each choice of bits once.
+fn best(session: &Session, episodes: &[Episode]) -> Result<Vec<Entry>, AgentError> {
     let mut feasible: Vec<&Episode> = episodes.iter().filter(|episode| is_feasible(episode)).collect();
     feasible.sort_by(|a, b| {
         let key = |e: &Episode| (e.candidate.accuracy.unwrap_or(0.0), e.candidate.ticks.unwrap_or(u64::MAX));
         let ((accuracy_a, ticks_a), (accuracy_b, ticks_b)) = (key(a), key(b));
         accuracy_b.total_cmp(&accuracy_a).then(ticks_a.cmp(&ticks_b)).then(a.candidate.index.cmp(&b.candidate.index))
     });
-    let mut chosen: Vec<(u32, Vec<Bits>)> = Vec::new();
+    let mut chosen: Vec<Entry> = Vec::new();
     for episode in feasible {
         let bits = session.bits_of(episode)?;
-        if chosen.len() < session.start.budget as usize && chosen.iter().all(|(_, other)| *other != bits) {
-            chosen.push((episode.candidate.index, bits));
+        if chosen.len() < session.start.budget as usize && chosen.iter().all(|other| other.bits != bits) {
+            let label = format!("finalist of episode {}", episode.candidate.index);
+            chosen.push(Entry { label, strategy: FINALISTS, bits });
         }
     }
     Ok(chosen)

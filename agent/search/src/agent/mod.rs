@@ -9,12 +9,14 @@ mod options;
 mod queue;
 mod run;
 mod search;
+mod training;
 
 pub use client::Client;
 pub use run::run;
 
 use crate::candidate::CandidateError;
 use crate::env::InfeasibleLimits;
+use crate::qat::QatError;
 use crate::strategy::StrategyError;
 
 /// What ends an agent before its campaign is done.
@@ -73,6 +75,19 @@ pub enum AgentError {
         /// The last one's reason.
         reason: String,
     },
+    /// Some finalists could not be measured, by no fault of their own.
+    #[error(
+        "{} of {all} finalists could not be measured by the boards' or the rig's fault ({}); mend that, and they are tried again: \
+         hil campaign resume {campaign}", failed.len(), failed.join("; ")
+    )]
+    Unmeasured {
+        /// The campaign's name.
+        campaign: String,
+        /// Which, and why.
+        failed: Vec<String>,
+        /// How many there are.
+        all: usize,
+    },
     /// History or checkpoint contradict the campaign.
     #[error("episode {index} of the database cannot be continued from: {reason}")]
     History {
@@ -81,6 +96,12 @@ pub enum AgentError {
         /// Why.
         reason: String,
     },
+}
+
+impl From<QatError> for AgentError {
+    fn from(error: QatError) -> Self {
+        Self::Candidate(error.into())
+    }
 }
 
 impl AgentError {
@@ -95,6 +116,7 @@ impl AgentError {
             | Self::Infeasible(_)
             | Self::Strategy(_)
             | Self::NoReference { .. }
+            | Self::Unmeasured { .. }
             | Self::History { .. } => true,
         }
     }

@@ -3,7 +3,7 @@
 use super::AgentError;
 use super::api::AgentStart;
 use crate::candidate::Preparation;
-use crate::qat::FineTune;
+use crate::qat::{CHECKPOINT_EVERY, FineTune};
 use crate::strategy::Settings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Options {
     pub warm_proposals: Option<usize>,
     /// How every candidate is fine-tuned before it is judged and measured; not at all by default.
     pub fine_tune: Option<FineTune>,
+    /// Steps of such a training between two checkpoints.
+    pub training_checkpoint_every: usize,
     /// Training samples that the host judges sensitivities on.
     pub sensitivity_samples: usize,
 }
@@ -44,6 +46,7 @@ struct Raw {
     warm_start: Option<String>,
     warm_proposals: Option<usize>,
     fine_tune: Option<FineTune>,
+    training_checkpoint_every: usize,
     sensitivity_samples: usize,
 }
 
@@ -59,6 +62,7 @@ impl Default for Raw {
             warm_start: None,
             warm_proposals: None,
             fine_tune: None,
+            training_checkpoint_every: CHECKPOINT_EVERY,
             sensitivity_samples: 256,
         }
     }
@@ -76,11 +80,15 @@ impl Options {
             other => other.clone(),
         };
         let raw: Raw = serde_json::from_value(given).map_err(|error| wrong(error.to_string()))?;
-        let counts =
-            [raw.validation_samples, raw.checkpoint_every, raw.sensitivity_samples, raw.in_flight.unwrap_or(1)];
-        if counts.contains(&0) {
-            let keys = "validation-samples, sensitivity-samples, in-flight and checkpoint-every";
-            return Err(wrong(format!("{keys} must be at least 1")));
+        let counts = [
+            ("validation-samples", raw.validation_samples),
+            ("sensitivity-samples", raw.sensitivity_samples),
+            ("in-flight", raw.in_flight.unwrap_or(1)),
+            ("checkpoint-every", raw.checkpoint_every),
+            ("training-checkpoint-every", raw.training_checkpoint_every),
+        ];
+        if let Some((key, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(wrong(format!("{key} must be at least 1")));
         }
         let usual = Settings::for_budget(start.budget as usize);
         let settings = Settings {
@@ -93,6 +101,7 @@ impl Options {
         Ok(Self {
             settings,
             fine_tune: raw.fine_tune,
+            training_checkpoint_every: raw.training_checkpoint_every,
             warm_start: raw.warm_start,
             warm_proposals: raw.warm_proposals,
             sensitivity_samples: raw.sensitivity_samples,
@@ -146,6 +155,8 @@ mod tests {
     fn unknown_keys_are_named() {
         let error = options(json!({"validation-sample": 7})).expect_err("unknown").to_string();
         assert!(error.starts_with("[campaign.demo.agent]: unknown field `validation-sample`"), "{error}");
+        let error = options(json!({"in-flight": 0})).expect_err("none").to_string();
+        assert_eq!(error, "[campaign.demo.agent]: in-flight must be at least 1");
         let error = options(json!({"ddpg": {"gamma": 1}})).expect_err("unknown").to_string();
         assert!(error.contains("unknown field `gamma`"), "{error}");
     }

@@ -1,6 +1,7 @@
 //! A campaign from its start, or from wherever it stands, to its end.
 
 use super::AgentError;
+use super::api::Episode;
 use super::client::Client;
 use super::episodes::{Request, Session, Settled};
 use super::finalists::{self, FINALISTS, fine_tune};
@@ -156,12 +157,24 @@ fn rule_based_baseline(session: &Session, env: &Environment) -> Result<(), Agent
 
 /// Validation accuracy of 8 bits everywhere, which rewards are relative to. Known as soon as it is proposed.
 fn reference(session: &Session) -> Result<f64, AgentError> {
-    if !session.judged {
-        return Ok(0.0);
+    match session.judged {
+        true => accuracy_of_reference(session, &session.settle(0)?.0),
+        false => Ok(0.0),
     }
-    let accuracy = session.settle(0)?.0.candidate.accuracy;
-    let missing = || AgentError::History { index: 0, reason: "it has no accuracy".into() };
-    Ok(session.exact(accuracy.ok_or_else(missing)?))
+}
+
+/// The accuracy of the baseline that rewards are relative to.
+///
+/// # Errors
+/// [`AgentError::History`] when it has none, and why.
+pub fn accuracy_of_reference(session: &Session, episode: &Episode) -> Result<f64, AgentError> {
+    let row = &episode.candidate;
+    let missing = || {
+        let why = row.reason.as_deref().unwrap_or("no reason was given");
+        let reason = format!("rewards are relative to its accuracy, and it has none: {why}");
+        AgentError::History { index: row.index, reason }
+    };
+    Ok(session.exact(row.accuracy.ok_or_else(missing)?))
 }
 
 fn reward_baselines(session: &Session, search: &mut Search) -> Result<(), AgentError> {
@@ -185,16 +198,18 @@ pub fn report(session: &Session) -> Result<String, AgentError> {
     let Some(best) = best(&episodes) else {
         return Ok("no candidate met all limits".into());
     };
-    let bits = session.bits_of(best)?;
-    let candidate = session.candidate(&session.space.policy(&bits))?;
-    let test = session.builder.test(&candidate.image)?;
+    let test = match session.fetched(best)? {
+        Some(candidate) => {
+            let test = session.builder.test(&candidate.image)?;
+            format!("test top-1 {:.2} % ({} samples)", test.top1 * 100.0, test.samples)
+        }
+        None => "not judged on the test samples: its image is gone from the daemon's cache".into(),
+    };
     let row = &best.candidate;
     Ok(format!(
-        "best: episode {}{}, test top-1 {:.2} % ({} samples), {} bytes of flash, {} of RAM",
+        "best: episode {}{}, {test}, {} bytes of flash, {} of RAM",
         row.index,
         row.label.as_ref().map_or_else(String::new, |label| format!(" ({label})")),
-        test.top1 * 100.0,
-        test.samples,
         row.flash_bytes,
         row.ram_bytes
     ))

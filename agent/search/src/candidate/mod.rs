@@ -12,11 +12,9 @@ pub use source::{CandidateError, Preparation, Source};
 
 use crate::data::{Splits, Test, Validation};
 use crate::env::Space;
-use crate::qat::{FineTune, Tuner};
+use crate::qat::{FineTune, Tuner, Watch};
 use bitrack_model::{LowerOptions, Policy, QuantizedModel, Quantizer, evaluate, footprint, lower};
-use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
-use std::path::Path;
 use std::time::Instant;
 
 /// Makes candidates of one model.
@@ -94,21 +92,18 @@ impl Builder {
         self.lower(policy, &self.quantizer.quantize(policy)?, start)
     }
 
-    /// Quantizes, fine-tunes on the training samples, and lowers. Goes on from `checkpoint` if there is such a file.
+    /// Quantizes, fine-tunes on the training samples, and lowers. Goes on from the checkpoint that `watch` has.
     ///
     /// # Errors
-    /// What [`Builder::build`] and [`QatError`] say.
-    pub fn fine_tune(
-        &self,
-        policy: &Policy,
-        options: &FineTune,
-        checkpoint: Option<&Path>,
-        progress: &ProgressBar,
-    ) -> Result<Candidate, CandidateError> {
+    /// What [`Builder::build`], [`Tuner::run`] and `watch` say.
+    pub fn fine_tune<W: Watch>(&self, policy: &Policy, options: &FineTune, watch: &mut W) -> Result<Candidate, W::Error>
+    where
+        W::Error: From<CandidateError>,
+    {
         let start = Instant::now();
-        let quantized = self.quantizer.quantize(policy)?;
+        let quantized = self.quantizer.quantize(policy).map_err(CandidateError::from)?;
         let tuner = Tuner::new(self.quantizer.model(), quantized, &self.splits.train.0, options)?;
-        self.lower(policy, &tuner.run(checkpoint, progress)?, start)
+        Ok(self.lower(policy, &tuner.run(watch)?, start)?)
     }
 
     fn lower(&self, policy: &Policy, model: &QuantizedModel, start: Instant) -> Result<Candidate, CandidateError> {

@@ -2,7 +2,8 @@
 
 use super::source::CandidateArgs;
 use anyhow::Context;
-use bitrack_search::qat::FineTune;
+use bitrack_search::candidate::CandidateError;
+use bitrack_search::qat::{FineTune, QatError, Told, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 
@@ -77,12 +78,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let before = builder.validate(&builder.build(&policy)?.image, usize::MAX)?;
     println!("quantized:  validation top-1 {} ({} samples)", percent(before.top1), before.samples);
-    let (checkpoint, bar) = (checkpoint_path(&args.out), progress_bar()?);
-    let candidate = builder.fine_tune(&policy, &options, Some(&checkpoint), &bar)?;
-    bar.finish_and_clear();
+    let mut run = FileRun { checkpoint: checkpoint_path(&args.out), bar: progress_bar()? };
+    let candidate = builder.fine_tune(&policy, &options, &mut run)?;
+    run.bar.finish_and_clear();
     std::fs::write(&args.out, &candidate.image).with_context(|| format!("cannot write {}", args.out.display()))?;
     // The run is over; it need not be there, and nothing is lost if it stays.
-    let _ = std::fs::remove_file(&checkpoint);
+    let _ = std::fs::remove_file(&run.checkpoint);
     let after = builder.validate(&candidate.image, usize::MAX)?;
     println!("fine-tuned: validation top-1 {} in {:.0} s", percent(after.top1), candidate.image_ms / 1e3);
     if args.test {
@@ -99,7 +100,46 @@ fn checkpoint_path(out: &Path) -> PathBuf {
     path.into()
 }
 
+/// A run whose checkpoints lie in a file, watched by a person.
+struct FileRun {
+    checkpoint: PathBuf,
+    bar: ProgressBar,
+}
+
+impl FileRun {
+    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let partial = self.checkpoint.with_extension(format!("partial-{}", std::process::id()));
+        std::fs::write(&partial, bytes)?;
+        std::fs::rename(&partial, &self.checkpoint)
+    }
+
+    fn failed(&self, source: std::io::Error) -> CandidateError {
+        QatError::Io { path: self.checkpoint.clone(), source }.into()
+    }
+}
+
+impl Watch for FileRun {
+    type Error = CandidateError;
+
+    fn saved(&mut self) -> Result<Option<Vec<u8>>, CandidateError> {
+        match std::fs::read(&self.checkpoint) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| self.failed(error)),
+        }
+    }
+
+    fn keep(&mut self, checkpoint: &[u8]) -> Result<(), CandidateError> {
+        self.write(checkpoint).map_err(|error| self.failed(error))
+    }
+
+    fn tell(&mut self, told: &Told) -> Result<(), CandidateError> {
+        self.bar.set_position((1000.0 * told.share) as u64);
+        self.bar.set_message(format!("step {}, loss {:.3}", told.step, told.loss));
+        Ok(())
+    }
+}
+
 fn progress_bar() -> anyhow::Result<ProgressBar> {
     let style = "fine-tuning {bar:30} {percent} %, {msg}, {elapsed} elapsed, {eta} to go";
-    Ok(ProgressBar::new(1).with_style(ProgressStyle::with_template(style)?))
+    Ok(ProgressBar::new(1000).with_style(ProgressStyle::with_template(style)?))
 }

@@ -15,6 +15,7 @@ const FINAL: u8 = 3;
 ///   fine-tune = { steps = N | seconds = S, batch = 64, learning-rate = 0.002, distill = 0.7, temperature = 2, shift = 2,
 ///            moment-bits = 32, seed = 1 }   train every candidate so long; not at all by default
 ///   checkpoint-every = 5           episodes between two checkpoints
+///   training-checkpoint-every = 100  steps of fine-tuning between two checkpoints: what an agent that is killed loses at most
 ///   preparation = { calibration-samples = 512, calibration = "mse", equalize = true, vectors = 2, section-align-log2 = 2 }
 ///   warm-start = (none)            what makes the first proposals, from which the strategy then learns: a strategy, or an earlier
 ///                                  campaign of the same model, of which the best candidates are measured again

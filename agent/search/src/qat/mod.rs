@@ -13,9 +13,11 @@ mod ops;
 mod parameters;
 mod recipe;
 mod tuner;
+mod watch;
 
 pub use error::QatError;
 pub use executor::{FloatNetwork, Outputs, float_logits};
 pub use parameters::{Parameters, Role};
 pub use recipe::FineTune;
 pub use tuner::Tuner;
+pub use watch::{CHECKPOINT_EVERY, Told, Unwatched, Watch};

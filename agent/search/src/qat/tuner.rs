@@ -7,22 +7,20 @@ use super::error::QatError;
 use super::executor::FloatNetwork;
 use super::parameters::Parameters;
 use super::recipe::FineTune;
+use super::watch::{Told, Watch};
 use crate::optimizer::{Adam, BLOCK, Betas, MomentFormat};
 use crate::strategy::Blob;
 use crate::torch::floats;
 use bitrack_model::{Dataset, FloatModel, QuantizedModel, Split};
-use indicatif::ProgressBar;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use std::time::Instant;
 use tch::{Kind, TchError, Tensor};
 
-/// Steps between two looks at the loss and, with a file to write to, two checkpoints.
+/// Steps between two looks at the loss.
 const REPORT_EVERY: usize = 20;
-const CHECKPOINT_EVERY: usize = 100;
 /// Names fine-tuning's checkpoints among others of the same form.
 const KIND: &str = "fine-tune";
 
@@ -93,28 +91,29 @@ impl<'a> Tuner<'a> {
         })
     }
 
-    /// Learns to the end, from `checkpoint` if it is there, and leaves checkpoints there on the way.
+    /// Learns to the end, from the checkpoint that `watch` has, if any.
     ///
     /// # Errors
-    /// [`QatError::Diverged`], [`QatError::Checkpoint`], [`QatError::Io`]; libtorch's own.
-    pub fn run(mut self, checkpoint: Option<&Path>, progress: &ProgressBar) -> Result<QuantizedModel, QatError> {
-        if let Some(path) = checkpoint.filter(|path| path.exists()) {
-            self.load(&std::fs::read(path).map_err(io(path))?)?;
+    /// [`QatError::Diverged`], [`QatError::Checkpoint`]; libtorch's own, and what `watch` says.
+    pub fn run<W: Watch>(mut self, watch: &mut W) -> Result<QuantizedModel, W::Error> {
+        if let Some(saved) = watch.saved()? {
+            match self.load(&saved) {
+                Err(unusable @ QatError::Checkpoint(_)) => watch.unusable(unusable)?,
+                loaded => loaded.map(|()| watch.resumed(self.step))?,
+            }
         }
-        progress.set_length(1000);
+        let begun = (Instant::now(), self.progress());
         while self.progress() < 1.0 {
             let loss = self.learn()?;
-            if self.step.is_multiple_of(REPORT_EVERY) {
-                self.report(&loss, progress)?;
+            let done = self.progress() >= 1.0;
+            if done || self.step.is_multiple_of(REPORT_EVERY) {
+                watch.tell(&self.told(&loss, begun)?)?;
             }
-            if let Some(path) = checkpoint.filter(|_| self.step.is_multiple_of(CHECKPOINT_EVERY)) {
-                self.write(path)?;
+            if done || self.step.is_multiple_of(watch.checkpoint_every()) {
+                watch.keep(&self.save()?)?;
             }
         }
-        if let Some(path) = checkpoint {
-            self.write(path)?;
-        }
-        self.parameters.quantized()
+        Ok(self.parameters.quantized()?)
     }
 
     /// Steps done.
@@ -130,14 +129,16 @@ impl<'a> Tuner<'a> {
         self.spent + self.start.elapsed().as_secs_f64()
     }
 
-    fn report(&self, loss: &Tensor, progress: &ProgressBar) -> Result<(), QatError> {
-        let loss = loss.f_double_value(&[])?;
+    /// How far the run is; `begun` is when this process took it up, and where it was then.
+    fn told(&self, loss: &Tensor, begun: (Instant, f64)) -> Result<Told, QatError> {
+        let loss = loss.f_double_value(&[]).map_err(QatError::from)?;
         if !loss.is_finite() {
             return Err(QatError::Diverged { loss, step: self.step });
         }
-        progress.set_position((1000.0 * self.progress()) as u64);
-        progress.set_message(format!("step {}, loss {loss:.3}", self.step));
-        Ok(())
+        let (at, share) = (begun.0, self.progress().min(1.0));
+        let pace = (share - begun.1) / at.elapsed().as_secs_f64().max(1e-9);
+        let remaining_s = (1.0 - share) / pace.max(1e-9);
+        Ok(Told { step: self.step, steps: self.options.steps, share, loss, remaining_s })
     }
 
     /// One step; the loss before it.
@@ -225,16 +226,6 @@ impl<'a> Tuner<'a> {
         self.optimizer = header.optimizer;
         Ok(())
     }
-
-    fn write(&self, path: &Path) -> Result<(), QatError> {
-        let partial = path.with_extension(format!("partial-{}", std::process::id()));
-        std::fs::write(&partial, self.save()?).map_err(io(&partial))?;
-        std::fs::rename(&partial, path).map_err(io(path))
-    }
-}
-
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> QatError + use<'_> {
-    move |source| QatError::Io { path: path.to_owned(), source }
 }
 
 /// A generator of its own for each use of a seed.
@@ -286,6 +277,7 @@ fn shifted(x: &Tensor, most: usize, rng: &mut ChaCha8Rng) -> Result<Tensor, TchE
 
 #[cfg(test)]
 mod tests {
+    use super::super::watch::Unwatched;
     use super::*;
     use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
     use bitrack_model::{Bits, FloatWeights, Policy, Quantizer, RangeMethod, Samples};
@@ -336,7 +328,7 @@ mod tests {
             let _ = first.learn().expect("learns");
         }
         assert!(loss(&first) < 0.95 * before, "{before} to {}", loss(&first));
-        let second = tuner().run(None, &ProgressBar::hidden()).expect("runs");
+        let second = tuner().run(&mut Unwatched).expect("runs");
         assert_eq!(first.parameters.quantized().expect("exports"), second);
         assert_ne!(second, two_bits(&quantizer));
     }
@@ -347,7 +339,7 @@ mod tests {
         for moment_bits in [32, 8] {
             let options = FineTune { moment_bits, shift: 1, ..options(24) };
             let tuner = || Tuner::new(quantizer.model(), two_bits(&quantizer), &data, &options).expect("tuner");
-            let whole = tuner().run(None, &ProgressBar::hidden()).expect("runs");
+            let whole = tuner().run(&mut Unwatched).expect("runs");
             let mut half = tuner();
             for _ in 0..11 {
                 let _ = half.learn().expect("learns");
@@ -355,7 +347,7 @@ mod tests {
             let mut rest = tuner();
             rest.load(&half.save().expect("saves")).expect("loads");
             assert_eq!(rest.steps(), 11);
-            assert_eq!(rest.run(None, &ProgressBar::hidden()).expect("runs"), whole, "{moment_bits} bits");
+            assert_eq!(rest.run(&mut Unwatched).expect("runs"), whole, "{moment_bits} bits");
         }
     }
 

@@ -1,125 +1,12 @@
 //! The daemon's API with a rack whose emulator is missing: everything but a board. What an agent and the page rely on.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+mod agents;
+mod daemon;
 
-use hil::api::{self, App};
-use hil::campaign::{AgentPlan, Campaigns};
-use hil::config::Config;
-use hil::images::Images;
-use hil::measuring::Measuring;
-use hil::rack::{Rack, canary_image, sha256};
-use hil::store::{Store, now};
-use hil::types::{CampaignState, Event, FailureClass};
+use daemon::{Daemon, blocking, proposal, refused};
+use hil::rack::{canary_image, sha256};
+use hil::types::{Event, FailureClass};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::sync::broadcast;
-
-const CONFIG: &str = r#"
-[[board]]
-name = "v1"
-type = "mps2-an386"
-virtual = true
-
-[campaign.kws]
-model = "model.tflite"
-data = "fashion-mnist"
-budget = 5
-board-types = ["mps2-an386"]
-limits = { flash = "60%", ram = "20 KiB" }
-# Closed for all but a minute a week: no agent gets in the way.
-window = "03:00-03:01"
-days = "sun"
-agent = { epochs = 2 }
-
-[campaign.other]
-model = "other.tflite"
-data = "fashion-mnist"
-budget = 5
-board-types = ["mps2-an386"]
-window = "03:00-03:01"
-days = "sun"
-"#;
-
-/// A daemon in this process, on a port of its own.
-struct Daemon {
-    _folder: TempDir,
-    url: String,
-    http: ureq::Agent,
-    store: Arc<Store>,
-    events: broadcast::Sender<Event>,
-}
-
-/// Status and body.
-type Answer = (u16, Value);
-
-impl Daemon {
-    async fn start() -> Self {
-        Self::start_with(CONFIG, None).await
-    }
-
-    async fn start_with(config: &str, agent: Option<PathBuf>) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let config = Config::parse(config, &folder.path().join("hil.toml")).expect("valid");
-        let store = Arc::new(Store::open(&config.daemon.database).expect("a store"));
-        let (events, _) = broadcast::channel(64);
-        let rack = Rack::start(&config, store.clone(), events.clone()).await.expect("a rack");
-        let images = Images::new(&config.daemon.cache);
-        let measuring =
-            Measuring { rack: rack.clone(), store: store.clone(), images: images.clone(), events: events.clone() };
-        let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let agents = AgentPlan { url: url.clone(), program: agent, first_pause: Duration::from_millis(10) };
-        let campaigns = Campaigns::new(Arc::new(config), store.clone(), measuring.clone(), events.clone(), agents);
-        let app =
-            App { store: store.clone(), rack, campaigns, measuring, images, events: events.clone(), started_at: now() };
-        tokio::spawn(axum::serve(listener, api::router(Arc::new(app))).into_future());
-        let http = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        Self { _folder: folder, url, http, store, events }
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        let (http, url) = (self.http.clone(), format!("{}/api/{path}", self.url));
-        blocking(move || http.get(url).call()).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Answer {
-        let (http, url) = (self.http.clone(), format!("{}/api/{path}", self.url));
-        blocking(move || http.post(url).send_json(body)).await
-    }
-
-    async fn put(&self, path: &str, body: &[u8]) -> Answer {
-        let (http, url, body) = (self.http.clone(), format!("{}/api/{path}", self.url), body.to_owned());
-        blocking(move || http.put(url).content_type("application/json").send(&body)).await
-    }
-}
-
-async fn blocking(
-    call: impl FnOnce() -> Result<ureq::http::Response<ureq::Body>, ureq::Error> + Send + 'static,
-) -> Answer {
-    let call = move || {
-        let mut response = call().expect("the daemon answers");
-        let text = response.body_mut().read_to_string().expect("text");
-        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
-    };
-    tokio::task::spawn_blocking(call).await.expect("no panic")
-}
-
-fn proposal(index: u32, key: &str) -> Value {
-    json!({
-        "index": index, "client_key": key, "strategy": "ddpg", "flash_bytes": 1000, "ram_bytes": 500, "accuracy": 0.9,
-        "policy": { "layers": [{ "name": "c1", "kind": "conv2d", "weight_bits": 4, "input_bits": 8, "output_bits": 4 }] },
-        "infeasible": "too large", "wall": { "accuracy_ms": 5.0 },
-    })
-}
-
-#[track_caller]
-fn refused(answer: &Answer, status: u16, kind: &str) {
-    assert_eq!((answer.0, answer.1["error"]["kind"].as_str()), (status, Some(kind)), "{answer:?}");
-    assert!(answer.1["error"]["message"].as_str().is_some_and(|m| !m.is_empty()), "{answer:?}");
-}
 
 #[tokio::test]
 async fn a_campaign_from_start_to_finish_as_its_agent_sees_it() {
@@ -160,6 +47,58 @@ async fn a_campaign_from_start_to_finish_as_its_agent_sees_it() {
     assert_eq!((&finished["state"], &finished["reason"]), (&json!("finished"), &json!("enough")));
     refused(&daemon.post("campaigns/kws/start", json!({})).await, 409, "conflict");
     assert_eq!(daemon.post("campaigns/kws/start", json!({ "as": "kws-2" })).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_training_is_told_and_its_checkpoint_kept_until_the_episode_is_proposed() {
+    let daemon = Daemon::start().await;
+    let mut events = daemon.events.subscribe();
+    daemon.post("campaigns/kws/start", json!({})).await;
+    // Its task has looked at the window, and says so: from here on only we change what it trains.
+    while !matches!(events.recv().await, Ok(Event::Campaign(c)) if c.reason.is_some()) {}
+
+    let told = json!({ "label": "finalist of episode 3", "step": 40, "steps": 100, "share": 0.4, "loss": 0.5, "remaining_s": 9.0 });
+    assert_eq!(daemon.put("campaigns/kws/episodes/0/training", told.to_string().as_bytes()).await.0, 204);
+    let (_, campaign) = daemon.get("campaigns/kws").await;
+    assert_eq!(
+        (&campaign["training"]["episode"], &campaign["training"]["step"]),
+        (&json!(0), &json!(40)),
+        "{campaign}"
+    );
+    refused(&daemon.put("campaigns/kws/episodes/0/training", b"{}").await, 400, "invalid");
+
+    let checkpoint = "campaigns/kws/episodes/0/training/checkpoint";
+    refused(&daemon.get(checkpoint).await, 404, "not_found");
+    assert_eq!(daemon.put(checkpoint, b"weights").await.0, 204);
+    assert_eq!(daemon.put(checkpoint, b"more").await.0, 204);
+    assert_eq!(daemon.get(checkpoint).await, (200, json!("more")));
+    refused(&daemon.get("campaigns/kws/episodes/1/training/checkpoint").await, 404, "not_found");
+    let (_, start) = daemon.get("campaigns/kws/agent").await;
+    assert_eq!((&start["training"]["episode"], &start["training"]["bytes"]), (&json!(0), &json!(4)));
+
+    assert_eq!(daemon.post("campaigns/kws/episodes", proposal(0, "a")).await.0, 201);
+    assert_eq!(daemon.get("campaigns/kws").await.1["training"], Value::Null);
+    assert_eq!(daemon.get("campaigns/kws/agent").await.1["training"], Value::Null);
+    refused(&daemon.put(checkpoint, b"late").await, 409, "conflict");
+    refused(&daemon.put("campaigns/kws/episodes/0/training", told.to_string().as_bytes()).await, 409, "conflict");
+}
+
+#[tokio::test]
+async fn an_image_is_given_back_as_it_was_put_or_not_at_all() {
+    let daemon = Daemon::start().await;
+    let image = canary_image();
+    let name = sha256(&image);
+    let path = format!("images/{name}");
+    refused(&daemon.get(&path).await, 404, "not_found");
+    assert_eq!(daemon.put(&path, &image).await.0, 201);
+    let (http, url) = (daemon.http.clone(), format!("{}/api/{path}", daemon.url));
+    let read = move || http.get(url).call().expect("answered").body_mut().read_to_vec().expect("bytes");
+    assert_eq!(tokio::task::spawn_blocking(read).await.expect("no panic"), image);
+    let file = daemon.folder.path().join(format!(".bitrack/cache/images/{name}.img"));
+    std::fs::write(&file, b"damaged").expect("there");
+    refused(&daemon.get(&path).await, 502, "rig");
+    std::fs::remove_file(&file).expect("there");
+    refused(&daemon.get(&path).await, 404, "not_found");
 }
 
 #[tokio::test]
@@ -253,81 +192,6 @@ async fn the_page_is_served_and_events_begin_with_the_rack() {
         String::from_utf8_lossy(&start).into_owned()
     };
     assert_eq!(tokio::task::spawn_blocking(read).await.expect("no panic"), "event: hello");
-}
-
-/// Waits until the campaign has failed, and gives why.
-async fn failure(mut events: broadcast::Receiver<Event>) -> String {
-    let failed = async {
-        loop {
-            if let Ok(Event::Campaign(campaign)) = events.recv().await
-                && campaign.state == CampaignState::Failed
-            {
-                return campaign.reason.unwrap_or_default();
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), failed).await.expect("it gives up")
-}
-
-fn always_open() -> String {
-    CONFIG.replace("window = \"03:00-03:01\"", "").replace("days = \"sun\"", "")
-}
-
-fn script(folder: &TempDir, text: &str) -> PathBuf {
-    let agent = folder.path().join("agent");
-    std::fs::write(&agent, format!("#!/bin/sh\n{text}\n")).expect("written");
-    std::fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
-    agent
-}
-
-#[tokio::test]
-async fn what_no_other_start_can_mend_fails_at_once_and_in_words() {
-    let folder = TempDir::new().expect("a folder");
-    let starts = folder.path().join("starts");
-    let why = "the limits cannot be met even with 2 bits everywhere: flash needs at least 9 bytes but the limit is 1";
-    let text = format!("echo x >> {}\necho 'error: {why}' >&2\nexit 3", starts.display());
-    let daemon = Daemon::start_with(&always_open(), Some(script(&folder, &text))).await;
-    let events = daemon.events.subscribe();
-    daemon.post("campaigns/kws/start", json!({})).await;
-    let reason = failure(events).await;
-    assert!(reason.starts_with(why), "{reason}");
-    assert_eq!(std::fs::read_to_string(starts).expect("started"), "x\n", "once");
-    let (_, campaign) = daemon.get("campaigns/kws").await;
-    assert_eq!((&campaign["state"], &campaign["reason"]), (&json!("failed"), &json!(reason)));
-}
-
-/// The loader's own words reach the campaign's row: here for a library that is linked, and then taken away.
-#[tokio::test]
-async fn an_agent_without_its_libraries_says_which() {
-    let folder = TempDir::new().expect("a folder");
-    let (source, library, agent) =
-        (folder.path().join("a.c"), folder.path().join("libtorch_cpu.so"), folder.path().join("agent"));
-    let cc = |args: &[&std::ffi::OsStr]| {
-        assert!(std::process::Command::new("cc").args(args).status().expect("cc").success())
-    };
-    std::fs::write(&source, "int torch(void) { return 0; }").expect("written");
-    cc(&["-shared".as_ref(), "-o".as_ref(), library.as_ref(), source.as_ref()]);
-    std::fs::write(&source, "int torch(void); int main(void) { return torch(); }").expect("written");
-    cc(&["-o".as_ref(), agent.as_ref(), source.as_ref(), library.as_ref()]);
-    std::fs::remove_file(&library).expect("there");
-    let daemon = Daemon::start_with(&always_open(), Some(agent)).await;
-    let events = daemon.events.subscribe();
-    daemon.post("campaigns/kws/start", json!({})).await;
-    let reason = failure(events).await;
-    assert!(reason.starts_with("the agent cannot start: ") && reason.contains("libtorch_cpu.so"), "{reason}");
-    assert!(reason.contains("hil doctor"), "{reason}");
-}
-
-/// The agent dies at once, each time: the campaign is not restarted for ever, and says why it failed.
-#[tokio::test]
-async fn a_campaign_whose_agent_only_dies_fails_with_its_last_words() {
-    let folder = TempDir::new().expect("a folder");
-    let agent = script(&folder, "echo the model is unreadable >&2\nexit 5");
-    let daemon = Daemon::start_with(&always_open(), Some(agent)).await;
-    let events = daemon.events.subscribe();
-    daemon.post("campaigns/kws/start", json!({})).await;
-    let reason = failure(events).await;
-    assert!(reason.contains("the model is unreadable") && reason.contains("exit status: 5"), "{reason}");
 }
 
 /// The runner is missing here, so the board is quarantined after three tries; a measurement asked for directly says so.

@@ -13,12 +13,20 @@ pub struct Campaign {
     pub limits: Option<Value>,
     pub episodes: BTreeMap<u64, Value>,
     pub checkpoint: Option<Vec<u8>>,
-    pub images: Vec<String>,
+    /// By SHA-256.
+    pub images: BTreeMap<String, Vec<u8>>,
+    /// The training that was not proposed yet, and its checkpoint.
+    pub training: Option<(u64, Vec<u8>)>,
+    /// The episode's index of every training checkpoint that arrived.
+    pub kept: Vec<u64>,
+    /// Every word about a training: the episode's index, and how far it is.
+    pub told: Vec<(u64, Value)>,
     pub finished: Option<String>,
     /// Requests answered before everything is refused; the agent that meets this ends, as if it were killed.
     pub requests_left: Option<u32>,
-    /// Episodes whose measurement fails by the rig's fault.
+    /// Episodes whose measurement fails by the rig's fault, and those that turn out not to run.
     pub failing: Vec<u64>,
+    pub unfit: Vec<u64>,
     /// What the daemon knows of layers' costs from other campaigns; by default, what this one measured.
     pub costs: Vec<u8>,
     /// Answer to a question about any other campaign.
@@ -98,7 +106,13 @@ impl Campaign {
             return (200, json!({"boards": [board, board]}).to_string().into_bytes());
         }
         if let Some(sha256) = path.strip_prefix("/api/images/") {
-            self.images.push(sha256.into());
+            if method == "GET" {
+                return self
+                    .images
+                    .get(sha256)
+                    .map_or_else(|| (404, error("no such image")), |image| (200, image.clone()));
+            }
+            self.images.insert(sha256.into(), body.to_vec());
             return (201, b"{}".to_vec());
         }
         if let Some(other) = self.other.clone().filter(|_| path == "/api/campaigns/first/agent") {
@@ -117,6 +131,21 @@ impl Campaign {
                 (200, b"{}".to_vec())
             }
             ("POST", ["episodes"]) => self.propose(json()),
+            ("PUT", ["episodes", n, "training"]) => {
+                self.told.push((n.parse().expect("an index"), json()));
+                (204, Vec::new())
+            }
+            ("PUT", ["episodes", n, "training", "checkpoint"]) => {
+                let index = n.parse().expect("an index");
+                self.kept.push(index);
+                self.training = Some((index, body.to_vec()));
+                (204, Vec::new())
+            }
+            ("GET", ["episodes", n, "training", "checkpoint"]) => {
+                let (index, bytes) = self.training.clone().expect("saved before");
+                assert_eq!(n.parse(), Ok(index));
+                (200, bytes)
+            }
             ("POST", ["episodes", n, "measure"]) => self.measure(n.parse().expect("an index")),
             ("GET", ["episodes", n]) => (200, self.episodes[&n.parse().expect("an index")].to_string().into_bytes()),
             ("POST", ["episodes", n, "reward"]) => self.reward(n.parse().expect("an index"), &json()),
@@ -138,6 +167,7 @@ impl Campaign {
         start["limits"] = self.limits.clone().unwrap_or(Value::Null);
         start["episodes"] = self.episodes.values().cloned().collect();
         start["checkpoint"] = self.checkpoint.as_ref().map_or(Value::Null, |bytes| json!({"bytes": bytes.len()}));
+        start["training"] = self.training.as_ref().map_or(Value::Null, |(index, _)| json!({"episode": index}));
         start.to_string().into_bytes()
     }
 
@@ -161,24 +191,27 @@ impl Campaign {
             return if same { (200, known.to_string().into_bytes()) } else { (409, error("another key")) };
         }
         if let Some(sha256) = proposal["image_sha256"].as_str() {
-            assert!(self.images.iter().any(|image| image == sha256), "the image must be put first");
+            assert!(self.images.contains_key(sha256), "the image must be put first");
         }
+        let state = if proposal["infeasible"].is_null() { "proposed" } else { "infeasible" };
         let row = json!({
-            "index": index, "label": proposal["label"], "state": "proposed", "reason": null,
+            "index": index, "label": proposal["label"], "state": state, "reason": proposal["infeasible"],
             "accuracy": proposal["accuracy"], "ticks": null, "flash_bytes": proposal["flash_bytes"],
             "ram_bytes": proposal["ram_bytes"], "reward": null, "feasible": null,
+            "image_sha256": proposal["image_sha256"],
         });
         let episode = json!({
             "candidate": row, "client_key": proposal["client_key"], "steps": proposal["steps"], "measurement": null,
             "failure": null, "policy": proposal["policy"], "predicted_ticks": proposal["predicted_ticks"],
         });
         self.episodes.insert(index, episode.clone());
+        self.training = self.training.take().filter(|(trained, _)| *trained != index);
         (201, episode.to_string().into_bytes())
     }
 
     /// Ticks grow with every bit.
     fn measure(&mut self, index: u64) -> (u16, Vec<u8>) {
-        let failing = self.failing.contains(&index);
+        let (failing, unfit) = (self.failing.contains(&index), self.unfit.contains(&index));
         let limits = self.limits.clone().unwrap_or_default();
         let episode = self.episodes.get_mut(&index).expect("proposed before");
         if episode["candidate"]["state"] == "proposed" {
@@ -189,9 +222,10 @@ impl Campaign {
             let row = &mut episode["candidate"];
             let within = |what: &str, of: &Value| limits[what].as_u64().is_none_or(|limit| of.as_u64() <= Some(limit));
             let feasible = within("flash_bytes", &row["flash_bytes"]) && within("ram_bytes", &row["ram_bytes"]);
-            match failing {
-                true => row["state"] = "failed".into(),
-                false => {
+            match (failing, unfit) {
+                (true, _) => (row["state"], row["reason"]) = ("failed".into(), "the cable is out".into()),
+                (_, true) => (row["state"], row["reason"]) = ("infeasible".into(), "its outputs are wrong".into()),
+                (false, false) => {
                     row["state"] = "measured".into();
                     row["ticks"] = ticks.into();
                     row["feasible"] = feasible.into();
@@ -208,7 +242,9 @@ impl Campaign {
             return (409, error("another reward"));
         }
         row["reward"] = body["reward"].clone();
-        row["state"] = "done".into();
+        if row["state"] == "measured" {
+            row["state"] = "done".into();
+        }
         (200, b"{}".to_vec())
     }
 }
