@@ -84,8 +84,9 @@ fn weight(code: u8, bits: Bits) -> i32 {
     if bits == Bits::B8 { i32::from(code as i8) } else { i32::from(code) + i32::from(bits.min_weight()) }
 }
 
-/// Spreads one quad's weights into `params`: per channel, for each kernel column the pairs `w[2j] | w[2j + 1] << 16`, then
-/// bias and multiplier; `weights << shift` and `bias << shift`.
+/// Spreads one quad's weights into `params`: `weights << shift` as pairs `w[2j] | w[2j + 1] << 16`, and bias `<< shift` and
+/// multiplier. On the board channel by channel, the pairs of each kernel column, then the constants; on the host the pairs in the
+/// order of a strip, then all constants.
 pub(super) fn unpack_quad(job: &mut Job<'_>) {
     let (shape, bits) = (job.shape, job.w_bits);
     let (k_h, k_w) = (usize::from(shape.k_h), usize::from(shape.k_w));
@@ -96,12 +97,14 @@ pub(super) fn unpack_quad(job: &mut Job<'_>) {
         let ((tap, c), (byte, at)) = (tap_of(shape, entry), position(shape, entry, bits));
         let (ky, kx) = (tap / k_w, tap % k_w);
         let weight = weight(job.quad_weights()[byte] >> at & bits.max_activation(), bits) << job.shift;
-        job.params[c * words + kx * pairs + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
+        let column = if cfg!(target_arch = "arm") { c * words + kx * pairs } else { (kx * QUAD + c) * pairs };
+        job.params[column + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
     }
     let first = job.quad * QUAD;
-    for (params, channel) in job.params.chunks_exact_mut(words).zip(&job.channels[first..]) {
-        params[words - 2] = (channel.bias << job.shift) as u32;
-        params[words - 1] = channel.mult as u32;
+    let (start, step) = if cfg!(target_arch = "arm") { (0, words) } else { (QUAD * (words - 2), 2) };
+    for (params, channel) in job.params[start..].chunks_exact_mut(step).zip(&job.channels[first..]) {
+        params[step - 2] = (channel.bias << job.shift) as u32;
+        params[step - 1] = channel.mult as u32;
     }
 }
 

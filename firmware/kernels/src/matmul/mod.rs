@@ -8,7 +8,7 @@
 #[cfg(target_arch = "arm")]
 mod cortex_m;
 pub(crate) mod layout;
-#[cfg(any(test, not(target_arch = "arm")))]
+#[cfg(not(target_arch = "arm"))]
 mod portable;
 
 use crate::quads::QUAD;
@@ -24,11 +24,12 @@ pub(crate) struct Columns<'a, const L: usize> {
     /// `k * L / 2` words: group by group, the even values of every pixel, then the odd values.
     pub words: &'a [u32],
     /// Sum over all values of each pixel, padding values included.
+    #[cfg_attr(not(target_arch = "arm"), expect(dead_code, reason = "the host takes the offset off the weights"))]
     pub sums: [i32; L],
 }
 
 /// The weights and constants of an operator, checked to belong together.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Panel<'a> {
     /// `layout::weights_len` bytes, 4-byte aligned.
     pub weights: &'a [u8],
@@ -39,7 +40,12 @@ pub(crate) struct Panel<'a> {
     pub w_bits: Bits,
     pub out_bits: Bits,
     #[cfg(not(target_arch = "arm"))]
-    pub requant: Requant,
+    requant: Requant,
+    #[cfg(not(target_arch = "arm"))]
+    plain: portable::Plain,
+    /// The first quad of `plain`.
+    #[cfg(not(target_arch = "arm"))]
+    first: usize,
     /// Whole quads of channels.
     quads: usize,
     /// Bytes of an output pixel.
@@ -69,6 +75,10 @@ impl<'a> Panel<'a> {
             out_bits,
             #[cfg(not(target_arch = "arm"))]
             requant: requant.unclamped(out_bits),
+            #[cfg(not(target_arch = "arm"))]
+            plain: portable::Plain::new(weights, w_bits),
+            #[cfg(not(target_arch = "arm"))]
+            first: 0,
             quads: channels.len() / QUAD,
             pixel: activations::pixel_bytes(channels.len(), out_bits),
             #[cfg(target_arch = "arm")]
@@ -99,7 +109,13 @@ impl<'a> Panel<'a> {
         let rest = &self.channels[self.quads * QUAD..];
         channels[..rest.len()].copy_from_slice(rest);
         let weights = &self.weights[self.quads * layout::quad_len(self.k, self.w_bits)..];
-        let panel = Panel { weights, channels: &channels, ..*self };
+        let panel = Panel {
+            weights,
+            channels: &channels,
+            #[cfg(not(target_arch = "arm"))]
+            first: self.first + self.quads,
+            ..self.clone()
+        };
         let mut words = [[0; 4]; L];
         let pixels = words.each_mut().map(|bytes| bytes.as_mut_ptr());
         // SAFETY: one quad of weights is left, four constants exist and each output has room for four bytes.
