@@ -78,7 +78,7 @@ fn child_named(daemon: Pid, name: &str) -> Option<Pid> {
 
 #[test]
 fn every_strategy_finishes_a_campaign() {
-    for strategy in ["ddpg", "ilp", "evolution", "reinforce", "random", "rule-based", "uniform"] {
+    for strategy in ["ddpg", "ilp", "evolution", "reinforce", "one-shot", "random", "rule-based", "uniform"] {
         let lab = tiny_lab(strategy, 6);
         lab.ok(&["campaign", "start", "tiny"]);
         let campaign = lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);

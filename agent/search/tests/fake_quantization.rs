@@ -127,6 +127,7 @@ fn codes_tensor(samples: &[&[u8]], shape: Shape) -> Tensor {
 fn compare(float: &FloatModel, quantized: &QuantizedModel, data: &Dataset, kind: Kind, tally: &mut Tally) {
     let graph = quantized.graph();
     let parameters = Parameters::new(float, quantized.clone(), kind).expect("parameters");
+    let rounded = parameters.rounded().expect("rounds");
     // What goes back out is what came in: the first step is the quantizer's network.
     assert_eq!(&parameters.quantized().expect("exports"), quantized);
     let image = lower(quantized, &LowerOptions::default()).expect("lowers");
@@ -151,7 +152,7 @@ fn compare(float: &FloatModel, quantized: &QuantizedModel, data: &Dataset, kind:
     };
     for (index, layer) in graph.layers.iter().enumerate() {
         let inputs: Vec<Tensor> = layer.inputs.iter().map(|&id| codes_of(id)).collect();
-        let ours = parameters.layer_codes(index, &inputs).expect("runs").to_kind(Kind::Float);
+        let ours = rounded.layer_codes(index, &inputs).expect("runs").to_kind(Kind::Float);
         let distance = (ours - codes_of(layer.output)).abs();
         let worst = distance.max().double_value(&[]);
         assert!(worst <= 1.0, "{} differs by {worst} codes: {:?}", layer.name, layer.op);
@@ -165,7 +166,7 @@ fn compare(float: &FloatModel, quantized: &QuantizedModel, data: &Dataset, kind:
     let shape = data.shape();
     let size = [data.len(), shape.h, shape.w, shape.c].map(|d| d as i64);
     let x = Tensor::from_slice(&reals).view(size.as_slice()).permute([0, 3, 1, 2]).contiguous();
-    let codes = parameters.forward(&x).expect("runs").codes.to_kind(Kind::Double);
+    let codes = rounded.forward(&x).expect("runs").codes.to_kind(Kind::Double);
     for (row, trace) in traces.iter().enumerate() {
         let ours: Vec<f64> = Vec::try_from(codes.get(row as i64)).expect("floats");
         let theirs: Vec<f64> = trace[graph.layers.len() - 1].iter().map(|&code| code.into()).collect();

@@ -64,7 +64,7 @@ impl Quantizer {
     /// [`crate::Error::Policy`] when the policy is for another model.
     pub fn quantize(&self, policy: &Policy) -> Result<QuantizedModel> {
         let graph = self.model.graph();
-        let tensors = self.tensor_quants(&policy.tensor_bits(graph)?);
+        let tensors = self.tensor_quants(policy)?;
         let bits = policy.layer_bits(graph)?;
         let rounded: Vec<_> = bits.iter().enumerate().map(|(i, &b)| b.map(|b| self.rounded(i, b))).collect();
         let real = rounded.iter().map(|r| r.map(RoundedWeights::real)).collect();
@@ -78,9 +78,14 @@ impl Quantizer {
         QuantizedModel::new(graph.clone(), tensors, weights)
     }
 
-    /// Scales of all tensors; what moves or picks values keeps its input's, so that it need not compute.
-    fn tensor_quants(&self, bits: &[Bits]) -> Vec<TensorQuant> {
+    /// Quantization of all tensors under a policy, by calibration alone; what moves or picks values keeps its input's, so that it need
+    /// not compute.
+    ///
+    /// # Errors
+    /// [`crate::Error::Policy`] when the policy is for another model.
+    pub fn tensor_quants(&self, policy: &Policy) -> Result<Vec<TensorQuant>> {
         let graph = self.model.graph();
+        let bits = policy.tensor_bits(graph)?;
         let quant = |id: usize| self.calibration.quant(graph.reshape_root(TensorId(id)), bits[id]);
         let mut quants: Vec<_> = (0..bits.len()).map(quant).collect();
         for layer in &graph.layers {
@@ -92,7 +97,7 @@ impl Quantizer {
                 _ => {}
             }
         }
-        quants
+        Ok(quants)
     }
 
     fn rounded(&self, index: usize, bits: Bits) -> &RoundedWeights {

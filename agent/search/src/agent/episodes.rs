@@ -9,7 +9,7 @@ use crate::candidate::{Accuracy, Builder, Candidate, CandidateError, hex};
 use crate::env::{Footprint, Limits, Measured, Space};
 use crate::qat::QatError;
 use crate::strategy::Proposal;
-use bitrack_model::Bits;
+use bitrack_model::{Bits, QuantizedModel};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct Request<'a> {
     pub propose_ms: f64,
     /// What it should take.
     pub predicted_ticks: Option<u64>,
+    /// The network that the strategy has trained for these bits, if it does.
+    pub network: Option<QuantizedModel>,
 }
 
 /// What there is of a candidate when it is proposed.
@@ -146,9 +148,13 @@ impl Session {
         self.client.propose(&self.body(request, made)?)
     }
 
-    /// The candidate of a request, fine-tuned if the campaign asks for it; the same image every time it is made from steps.
+    /// The candidate of a request: with the weights that its strategy has trained, or fine-tuned if the campaign asks for it; the
+    /// same image every time it is made from steps.
     fn candidate(&self, request: &Request) -> Result<Candidate, AgentError> {
         let policy = self.space.policy(request.bits);
+        if let Some(network) = &request.network {
+            return Ok(self.builder.trained(&policy, network)?);
+        }
         let Some(options) = &self.options.fine_tune else { return Ok(self.builder.build(&policy)?) };
         let begun = self.start.training.is_some_and(|training| training.episode == request.index);
         let every = self.options.training_checkpoint_every;

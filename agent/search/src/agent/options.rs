@@ -5,6 +5,7 @@ use super::api::AgentStart;
 use crate::candidate::Preparation;
 use crate::qat::{CHECKPOINT_EVERY, FineTune};
 use crate::strategy::Settings;
+use crate::strategy::one_shot::{ONE_SHOT, OneShotConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -43,6 +44,7 @@ struct Raw {
     preparation: Preparation,
     ddpg: Map<String, Value>,
     reinforce: Map<String, Value>,
+    one_shot: Map<String, Value>,
     warm_start: Option<String>,
     warm_proposals: Option<usize>,
     fine_tune: Option<FineTune>,
@@ -59,6 +61,7 @@ impl Default for Raw {
             preparation: Preparation::default(),
             ddpg: Map::new(),
             reinforce: Map::new(),
+            one_shot: Map::new(),
             warm_start: None,
             warm_proposals: None,
             fine_tune: None,
@@ -94,9 +97,13 @@ impl Options {
         let settings = Settings {
             ddpg: over(&usual.ddpg, raw.ddpg).map_err(|error| wrong(format!("ddpg: {error}")))?,
             reinforce: over(&usual.reinforce, raw.reinforce).map_err(|error| wrong(format!("reinforce: {error}")))?,
+            one_shot: one_shot(raw.one_shot).map_err(|error| wrong(format!("one-shot: {error}")))?,
         };
         if let Some(fine_tune) = &raw.fine_tune {
             fine_tune.check().map_err(|error| wrong(error.to_string()))?;
+        }
+        if let Some(reason) = against_own_weights(start, raw.fine_tune.is_some(), raw.warm_start.as_deref()) {
+            return Err(wrong(reason.into()));
         }
         Ok(Self {
             settings,
@@ -110,6 +117,29 @@ impl Options {
             checkpoint_every: raw.checkpoint_every,
             preparation: raw.preparation,
         })
+    }
+}
+
+fn one_shot(given: Map<String, Value>) -> Result<OneShotConfig, String> {
+    let config: OneShotConfig = serde_json::from_value(Value::Object(given)).map_err(|error| error.to_string())?;
+    config.check()?;
+    Ok(config)
+}
+
+/// What does not go together with candidates that share weights of their own.
+fn against_own_weights(start: &AgentStart, fine_tunes: bool, warm_start: Option<&str>) -> Option<&'static str> {
+    let is_one_shot = start.strategy == ONE_SHOT;
+    match () {
+        () if warm_start == Some(ONE_SHOT) => {
+            Some("warm-start: `one-shot` has weights of its own; choose it as `strategy`")
+        }
+        () if is_one_shot && (warm_start.is_some() || start.origin.is_some()) => {
+            Some("warm-start: `one-shot` learns from its own training only; leave it out, and name no earlier campaign")
+        }
+        () if is_one_shot && fine_tunes => Some(
+            "fine-tune: `one-shot` measures its shared weights as they are; say how they are trained in `one-shot`",
+        ),
+        () => None,
     }
 }
 
@@ -157,6 +187,12 @@ mod tests {
         assert!(error.starts_with("[campaign.demo.agent]: unknown field `validation-sample`"), "{error}");
         let error = options(json!({"in-flight": 0})).expect_err("none").to_string();
         assert_eq!(error, "[campaign.demo.agent]: in-flight must be at least 1");
+        let error = options(json!({"one-shot": {"step": 7}})).expect_err("unknown").to_string();
+        assert!(error.starts_with("[campaign.demo.agent]: one-shot: unknown field `step`"), "{error}");
+        let error = options(json!({"one-shot": {"warm-up": 2}})).expect_err("not a share").to_string();
+        assert!(error.contains("one-shot: warm-up is a share of the steps"), "{error}");
+        let error = options(json!({"warm-start": "one-shot"})).expect_err("its own weights").to_string();
+        assert!(error.contains("warm-start: `one-shot` has weights of its own"), "{error}");
         let error = options(json!({"ddpg": {"gamma": 1}})).expect_err("unknown").to_string();
         assert!(error.contains("unknown field `gamma`"), "{error}");
     }

@@ -8,7 +8,7 @@ use super::finalists::{self, FINALISTS, fine_tune};
 use super::limits::resolve;
 use super::options::Options;
 use super::search::{Search, best, learn_latency};
-use crate::candidate::{HostJudge, Source};
+use crate::candidate::{HostJudge, HostTraining, Source};
 use crate::env::{CostKey, Environment, LayerBits, Limits, Measured, reward};
 use crate::strategy::{Elite, Known, NAMES, Strategy, Warm, build, rule_based_bits};
 use bitrack_model::Bits;
@@ -61,7 +61,9 @@ fn environment(session: &Session, limits: &Limits) -> Result<Environment, AgentE
     let judge = HostJudge::new(session.builder.clone(), session.options.sensitivity_samples);
     let costs = Box::new(session.builder.costs());
     let boards = session.start.board_types.iter().map(|board| board.name.clone());
-    Ok(Environment::new(session.space.clone(), costs, session.search_limits(limits)?, Box::new(judge), boards)?)
+    let training = Box::new(HostTraining(session.builder.clone()));
+    let limits = session.search_limits(limits)?;
+    Ok(Environment::new(session.space.clone(), costs, limits, Box::new(judge), training, boards)?)
 }
 
 /// What the daemon knows of layers' costs, and what the baselines tell.
@@ -146,7 +148,8 @@ fn submit_baseline(
     bits: &[Bits],
 ) -> Result<(), AgentError> {
     let label = Some(label);
-    let request = Request { index, label, strategy, bits, proposal: None, propose_ms: 0.0, predicted_ticks: None };
+    let request =
+        Request { index, label, strategy, bits, proposal: None, propose_ms: 0.0, predicted_ticks: None, network: None };
     session.submit(&request).map(drop)
 }
 

@@ -4,7 +4,9 @@ use super::AgentError;
 use super::api::{Episode, EpisodeState, Reward, RewardWall};
 use super::episodes::{Request, Session, Settled};
 use super::queue::{Pending, Progress, proposal};
+use super::training::EpisodeRun;
 use crate::env::{Environment, Measured, action_of_bits, reward};
+use crate::qat::Watch;
 use crate::strategy::{Outcome, Strategy};
 use bitrack_model::Bits;
 use std::collections::HashMap;
@@ -14,6 +16,9 @@ use std::time::Instant;
 const MAX_FAILURES: usize = 10;
 /// Known proposals in a row after which the strategy has nothing new to say.
 const MAX_REPEATS: usize = 200;
+
+/// What people read while a strategy trains before its first proposal.
+const PREPARATION: &str = "bits and shared weights";
 
 /// A strategy at work on a campaign.
 ///
@@ -31,6 +36,8 @@ pub struct Search<'a> {
     known: HashMap<Vec<Bits>, (f64, Measured)>,
     failures: usize,
     since_checkpoint: usize,
+    /// The first episode that is not a baseline.
+    first: u32,
 }
 
 impl<'a> Search<'a> {
@@ -54,8 +61,18 @@ impl<'a> Search<'a> {
             None => boards(session)?,
         };
         let known = HashMap::new();
-        let mut search =
-            Self { session, env, strategy, reference, window, progress, known, failures: 0, since_checkpoint: 0 };
+        let mut search = Self {
+            session,
+            env,
+            strategy,
+            reference,
+            window,
+            progress,
+            known,
+            failures: 0,
+            since_checkpoint: 0,
+            first,
+        };
         search.remember(first)?;
         Ok(search)
     }
@@ -83,6 +100,7 @@ impl<'a> Search<'a> {
             // What is predicted from grows with every measurement: an agent that dies must begin again from the same.
             self.save()?;
         }
+        self.prepare()?;
         loop {
             while self.may_propose() {
                 self.propose()?;
@@ -96,6 +114,18 @@ impl<'a> Search<'a> {
             true => format!("budget reached: {measured} candidates measured"),
             false => format!("{measured} candidates measured; `{}` has nothing new to propose", self.strategy.name()),
         })
+    }
+
+    /// What the strategy does before it proposes anything; a checkpoint after each part.
+    fn prepare(&mut self) -> Result<(), AgentError> {
+        let every = self.session.options.training_checkpoint_every;
+        let mut watch =
+            EpisodeRun::new(&self.session.client, self.progress.next_index, Some(PREPARATION), every, false);
+        while let Some(told) = self.strategy.prepare(&self.env)? {
+            watch.tell(&told)?;
+            self.save()?;
+        }
+        Ok(())
     }
 
     fn may_propose(&self) -> bool {
@@ -135,8 +165,17 @@ impl<'a> Search<'a> {
         let strategy = self.strategy.name();
         let predicted_ticks = self.env.predict(&bits).map(|prediction| prediction.ticks.round() as u64);
         let proposed = Some(&proposal);
-        let request =
-            Request { index, label: None, strategy, bits: &bits, proposal: proposed, propose_ms, predicted_ticks };
+        let network = self.strategy.network(&bits)?;
+        let request = Request {
+            index,
+            label: None,
+            strategy,
+            bits: &bits,
+            proposal: proposed,
+            propose_ms,
+            predicted_ticks,
+            network,
+        };
         let episode = self.session.submit(&request)?;
         self.progress.next_index += 1;
         let ran = self.session.bits_of(&episode)?;
@@ -209,7 +248,10 @@ impl<'a> Search<'a> {
     /// See [`AgentError`].
     pub fn reward(&mut self, index: u32, bits: &[Bits], settled: &Settled, learn_ms: f64) -> Result<(), AgentError> {
         let Some((reward, measured)) = self.value(settled) else { return Ok(()) };
-        self.known.insert(bits.to_vec(), (reward, measured));
+        // A baseline is no twin of a candidate with other weights.
+        if index >= self.first || !self.strategy.has_own_weights() {
+            self.known.insert(bits.to_vec(), (reward, measured));
+        }
         if self.session.past(index).is_some_and(|past| past.candidate.reward.is_some()) {
             return Ok(());
         }

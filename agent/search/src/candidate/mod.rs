@@ -3,11 +3,13 @@
 mod costs;
 mod geometry;
 mod judge;
+mod shared;
 mod source;
 
 pub use costs::ModelCosts;
 pub use geometry::geometry;
 pub use judge::HostJudge;
+pub use shared::HostTraining;
 pub use source::{CandidateError, Preparation, Source};
 
 use crate::data::{Splits, Test, Validation};
@@ -104,6 +106,14 @@ impl Builder {
         let quantized = self.quantizer.quantize(policy).map_err(CandidateError::from)?;
         let tuner = Tuner::new(self.quantizer.model(), quantized, &self.splits.train.0, options)?;
         Ok(self.lower(policy, &tuner.run(watch)?, start)?)
+    }
+
+    /// Lowers a network that was trained at a policy's bits.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn trained(&self, policy: &Policy, model: &QuantizedModel) -> Result<Candidate, CandidateError> {
+        self.lower(policy, model, Instant::now())
     }
 
     fn lower(&self, policy: &Policy, model: &QuantizedModel, start: Instant) -> Result<Candidate, CandidateError> {

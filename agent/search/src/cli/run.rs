@@ -24,6 +24,8 @@ const FINAL: u8 = 3;
 ///   ddpg = { warm-up, sigma, sigma-decay, sigma-floor, warm-sigma, imitate, batch, updates-per-step, replay-per-slot,
 ///            actor-rate, critic-rate, tau, discount }   HAQ's values, schedules adapted to the budget
 ///   reinforce = { rate, entropy, decay, evaluations }   adapted to the budget
+///   one-shot = { steps = 400, warm-up = 0.25, samples = 2, rate = (adapted to the steps), entropy = 0.1, decay = 0.9, batch = 64,
+///            learning-rate = 0.001, distill = 0.7, temperature = 2, shift = 2, moment-bits = 32 }   training of bits and weights together
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

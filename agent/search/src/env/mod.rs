@@ -8,6 +8,7 @@ mod projection;
 mod reward;
 mod space;
 mod state;
+mod training;
 
 pub use costs::{Costs, Footprint, Limits};
 pub use judge::{Judge, JudgeError, Sensitivity};
@@ -16,6 +17,7 @@ pub use projection::{InfeasibleLimits, Shortfall, project};
 pub use reward::{Measured, REWARD_PER_POINT, reward};
 pub use space::{Slot, SlotKind, Space};
 pub use state::{STATE_LEN, State, StateTable};
+pub use training::{SharedWeights, Training, TrainingError};
 
 use bitrack_model::Bits;
 
@@ -34,6 +36,8 @@ pub struct Environment {
     pub latency: LatencyModel,
     /// Says how much a choice disturbs the network, without a board.
     pub judge: Box<dyn Judge>,
+    /// Trains weights for all choices at once.
+    pub training: Box<dyn Training>,
 }
 
 impl Environment {
@@ -47,11 +51,12 @@ impl Environment {
         costs: Box<dyn Costs>,
         limits: Limits,
         judge: Box<dyn Judge>,
+        training: Box<dyn Training>,
         board_types: impl IntoIterator<Item = String>,
     ) -> Result<Self, InfeasibleLimits> {
         projection::check_minimum(&space, costs.as_ref(), &limits)?;
         let (states, latency) = (StateTable::new(&space), LatencyModel::new(&space, board_types));
-        Ok(Self { space, states, costs, limits, latency, judge })
+        Ok(Self { space, states, costs, limits, latency, judge, training })
     }
 
     /// A choice near `asked` within the limits: flash and RAM are met by narrowing tensors only; a latency limit, if

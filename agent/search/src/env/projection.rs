@@ -127,7 +127,8 @@ mod tests {
         let space = Space::new(&toy::graph());
         let limits = Limits { flash_bytes: Some(1), ram_bytes: Some(2), latency_ticks: None };
         let costs = Box::new(toy::ToyCosts(space.clone()));
-        let error = Environment::new(space, costs, limits, Box::new(toy::ToyJudge), []).expect_err("impossible");
+        let error = Environment::new(space, costs, limits, Box::new(toy::ToyJudge), Box::new(toy::ToyTraining), [])
+            .expect_err("impossible");
         let Footprint { flash_bytes, ram_bytes } = minimum();
         assert_eq!(
             error.to_string(),

@@ -1,8 +1,10 @@
 //! A small network and a cost model for tests.
 
-use super::{Costs, Environment, Footprint, Judge, JudgeError, Limits, Space};
-use bitrack_model::Bits;
+use super::{Costs, Environment, Footprint, Judge, JudgeError, Limits, SharedWeights, Space, Training, TrainingError};
+use crate::qat::FineTune;
+use crate::strategy::Blob;
 use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
+use bitrack_model::{Bits, QuantizedModel};
 
 /// conv 3x3, depthwise 3x3, pointwise, average pool, fully connected.
 pub fn graph() -> Graph {
@@ -52,7 +54,8 @@ pub fn environment_of(graph: &Graph, flash: Option<u64>, ram: Option<u64>) -> En
     let space = Space::new(graph);
     let limits = Limits { flash_bytes: flash, ram_bytes: ram, latency_ticks: None };
     let costs = Box::new(ToyCosts(space.clone()));
-    Environment::new(space, costs, limits, Box::new(ToyJudge), ["toy".into()]).expect("limits above the minimum")
+    Environment::new(space, costs, limits, Box::new(ToyJudge), Box::new(ToyTraining), ["toy".into()])
+        .expect("limits above the minimum")
 }
 
 /// Every halving of a tensor disturbs the network more the earlier it stands.
@@ -63,5 +66,46 @@ impl Judge for ToyJudge {
     fn divergence(&self, bits: &[Bits]) -> Result<f64, JudgeError> {
         let halvings = bits.iter().map(|&bits| 2 - bits.index());
         Ok(halvings.enumerate().map(|(slot, halvings)| (halvings * halvings) as f64 / (slot + 1) as f64).sum())
+    }
+}
+
+/// Trains nothing: weights for all choices that lose what the judge says from the beginning.
+#[derive(Debug)]
+pub struct ToyTraining;
+
+impl Training for ToyTraining {
+    fn shared_weights(&self, _: &FineTune) -> Result<Box<dyn SharedWeights>, TrainingError> {
+        Ok(Box::new(ToyShared(0)))
+    }
+}
+
+#[derive(Debug)]
+struct ToyShared(usize);
+
+impl SharedWeights for ToyShared {
+    fn steps(&self) -> usize {
+        self.0
+    }
+
+    fn learn(&mut self, bits: &[Bits]) -> Result<f64, TrainingError> {
+        self.0 += 1;
+        ToyJudge.divergence(bits).map_err(|error| TrainingError(error.to_string()))
+    }
+
+    fn excess(&self, choices: &[Vec<Bits>]) -> Result<Vec<f64>, TrainingError> {
+        choices.iter().map(|bits| ToyJudge.divergence(bits).map_err(|error| TrainingError(error.to_string()))).collect()
+    }
+
+    fn network(&self, _: &[Bits]) -> Result<QuantizedModel, TrainingError> {
+        Err(TrainingError("the toy has no network".into()))
+    }
+
+    fn save(&self) -> Result<Blob, TrainingError> {
+        Ok(Blob::new("toy", &self.0, &[]))
+    }
+
+    fn load(&mut self, blob: &Blob) -> Result<(), TrainingError> {
+        self.0 = blob.header("toy").map_err(|error| TrainingError(error.to_string()))?;
+        Ok(())
     }
 }

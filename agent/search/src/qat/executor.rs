@@ -8,9 +8,9 @@
 
 use super::error::QatError;
 use super::ops::{self, Rounding};
-use super::parameters::Parameters;
+use super::rounded::FakeQuantized;
 use bitrack_model::graph::{Activation, Graph, Layer, Op, TensorId};
-use bitrack_model::{FloatModel, SOFTMAX_QUANT, TensorQuant};
+use bitrack_model::{FloatModel, SOFTMAX_QUANT};
 use tch::{Kind, TchError, Tensor};
 
 /// What a quantized network made of a batch.
@@ -25,19 +25,23 @@ pub struct Outputs {
 /// Codes of every tensor, zero point taken off.
 type Codes = Vec<Option<Tensor>>;
 
-impl Parameters {
+impl FakeQuantized<'_> {
     /// Runs a batch of samples `[n, c, h, w]`.
     ///
     /// # Errors
     /// libtorch's own.
     pub fn forward(&self, x: &Tensor) -> Result<Outputs, QatError> {
-        let (codes, quants, scales) = self.all_codes(x)?;
-        let graph = self.graph();
+        let graph = self.graph;
+        let mut codes: Codes = graph.tensors.iter().map(|_| None).collect();
+        codes[graph.input.0] = Some(self.sample(&x.f_to_kind(self.kind)?, graph.input)?);
+        for (index, layer) in graph.layers.iter().enumerate() {
+            codes[layer.output.0] = Some(self.layer(index, layer, &codes)?);
+        }
         let (before, beta) = logits_of(graph);
-        let real = |id: TensorId| taken(&codes, id)?.f_mul(&scales.f_select(0, id.0 as i64)?);
-        let logits = real(before)?.f_flatten(1, -1)?.f_mul_scalar(f64::from(beta))?;
+        let real = taken(&codes, before)?.f_mul(&self.scale(before)?)?;
+        let logits = real.f_flatten(1, -1)?.f_mul_scalar(f64::from(beta))?;
         let output = taken(&codes, graph.output)?.f_detach()?.f_flatten(1, -1)?;
-        let codes = output.f_add_scalar(f64::from(quants[graph.output.0].zero))?;
+        let codes = output.f_add_scalar(f64::from(self.quants[graph.output.0].zero))?;
         Ok(Outputs { logits, codes })
     }
 
@@ -47,43 +51,17 @@ impl Parameters {
     /// libtorch's own.
     pub fn layer_codes(&self, index: usize, inputs: &[Tensor]) -> Result<Tensor, QatError> {
         tch::no_grad(|| {
-            let scales = self.scales()?;
-            let quants = self.quants(&scales)?;
-            let pass = Pass { parameters: self, graph: self.graph(), scales: &scales, quants: &quants };
-            let layer = &self.graph().layers[index];
-            let mut codes: Codes = self.graph().tensors.iter().map(|_| None).collect();
+            let layer = &self.graph.layers[index];
+            let mut codes: Codes = self.graph.tensors.iter().map(|_| None).collect();
             for (id, input) in layer.inputs.iter().zip(inputs) {
-                let input = input.f_to_kind(self.kind())?;
-                codes[id.0] = Some(input.f_sub_scalar(f64::from(quants[id.0].zero))?);
+                let input = input.f_to_kind(self.kind)?;
+                codes[id.0] = Some(input.f_sub_scalar(f64::from(self.quants[id.0].zero))?);
             }
-            let output = pass.layer(index, layer, &codes)?;
-            Ok(output.f_add_scalar(f64::from(quants[layer.output.0].zero))?)
+            let output = self.layer(index, layer, &codes)?;
+            Ok(output.f_add_scalar(f64::from(self.quants[layer.output.0].zero))?)
         })
     }
 
-    fn all_codes(&self, x: &Tensor) -> Result<(Codes, Vec<TensorQuant>, Tensor), QatError> {
-        let scales = self.scales()?;
-        let quants = self.quants(&scales)?;
-        let pass = Pass { parameters: self, graph: self.graph(), scales: &scales, quants: &quants };
-        let mut codes: Codes = self.graph().tensors.iter().map(|_| None).collect();
-        let input = self.graph().input;
-        codes[input.0] = Some(pass.sample(&x.f_to_kind(self.kind())?, input)?);
-        for (index, layer) in self.graph().layers.iter().enumerate() {
-            codes[layer.output.0] = Some(pass.layer(index, layer, &codes)?);
-        }
-        Ok((codes, quants, scales))
-    }
-}
-
-/// One forward pass.
-struct Pass<'a> {
-    parameters: &'a Parameters,
-    graph: &'a Graph,
-    scales: &'a Tensor,
-    quants: &'a [TensorQuant],
-}
-
-impl Pass<'_> {
     fn scale(&self, id: TensorId) -> Result<Tensor, TchError> {
         self.scales.f_select(0, id.0 as i64)
     }
@@ -112,8 +90,7 @@ impl Pass<'_> {
     }
 
     fn finish(&self, layer: &Layer, y: &Tensor, rounding: Rounding) -> Result<Tensor, TchError> {
-        ops::round_clamped(y, self.range(layer.op.activation(), layer.output), rounding)?
-            .f_to_kind(self.parameters.kind())
+        ops::round_clamped(y, self.range(layer.op.activation(), layer.output), rounding)?.f_to_kind(self.kind)
     }
 
     fn layer(&self, index: usize, layer: &Layer, codes: &Codes) -> Result<Tensor, TchError> {
@@ -145,7 +122,7 @@ impl Pass<'_> {
     }
 
     fn weighted(&self, index: usize, layer: &Layer, x: &Tensor) -> Result<Tensor, TchError> {
-        let numbers = self.parameters.layer(index, self.scales)?.ok_or_else(missing)?;
+        let numbers = self.numbers(index)?.ok_or_else(missing)?;
         let accumulators = ops::weighted(self.graph, layer, x, &numbers.codes, &numbers.bias)?;
         self.finish(layer, &accumulators.f_mul(&numbers.factor)?, Rounding::Up)
     }

@@ -14,15 +14,14 @@
 
 use super::error::QatError;
 use super::ops::{self, Rounding};
+use super::rounded::{FakeQuantized, RoundedLayer};
 use crate::torch::floats;
-use bitrack_model::graph::{Graph, Op, TensorId};
-use bitrack_model::{FloatModel, QuantizedModel, QuantizedWeights, TensorQuant};
+use bitrack_model::graph::{Graph, Op};
+use bitrack_model::{Bits, FloatModel, QuantizedModel, QuantizedWeights, TensorQuant};
 use tch::{Kind, TchError, Tensor};
 
 /// How far from its code's middle a weight starts at most: a hair within, so that float rounding cannot move the code.
 const START_WITHIN: f32 = 0.49;
-/// Biases are kept within 30 bits of the accumulator, as the quantizer does.
-const BIAS_LIMIT: f64 = (1i64 << 30) as f64;
 
 /// Which kind of number a parameter holds; each has its own learning rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +36,7 @@ pub enum Role {
 #[derive(Debug)]
 struct Layer {
     index: usize,
+    bits: Bits,
     /// Weights within half a step of their codes, `[out, per_channel]`.
     weights: Tensor,
     /// Largest weight of each channel, `[out, 1]`.
@@ -60,17 +60,6 @@ pub struct Parameters {
     /// Per layer its weights, weight steps and bias; last the activation steps.
     trainable: Vec<Tensor>,
     kind: Kind,
-}
-
-/// The numbers of a layer in one forward pass.
-#[derive(Debug)]
-pub struct LayerNumbers {
-    /// Integer codes, `[out, in, kernel_h, kernel_w]`.
-    pub codes: Tensor,
-    /// Integers in steps of the accumulator, `[out]`.
-    pub bias: Tensor,
-    /// Output steps per step of the accumulator, `[1, out, 1, 1]`.
-    pub factor: Tensor,
 }
 
 impl Parameters {
@@ -104,11 +93,6 @@ impl Parameters {
         self.start.graph()
     }
 
-    /// The kind of number that everything is computed in.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// All parameters, in an order that never changes.
     pub fn trainable(&self) -> &[Tensor] {
         &self.trainable
@@ -127,8 +111,32 @@ impl Parameters {
         roles
     }
 
+    /// The network that the parameters stand for now.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn rounded(&self) -> Result<FakeQuantized<'_>, TchError> {
+        let scales = self.scales()?;
+        let mut layers: Vec<Option<RoundedLayer>> = self.graph().layers.iter().map(|_| None).collect();
+        for (at, layer) in self.layers.iter().enumerate() {
+            layers[layer.index] = Some(self.layer(at)?);
+        }
+        let real = floats(&scales)?;
+        let quants =
+            self.start.tensors().iter().zip(real).map(|(&quant, scale)| TensorQuant { scale, ..quant }).collect();
+        Ok(FakeQuantized { graph: self.graph(), kind: self.kind, scales, quants, layers })
+    }
+
+    /// The same in integers.
+    ///
+    /// # Errors
+    /// See [`FakeQuantized::quantized`].
+    pub fn quantized(&self) -> Result<QuantizedModel, QatError> {
+        tch::no_grad(|| self.rounded()?.quantized())
+    }
+
     /// Step sizes of all tensors, `[tensors]`, shared ones resolved.
-    pub(super) fn scales(&self) -> Result<Tensor, TchError> {
+    fn scales(&self) -> Result<Tensor, TchError> {
         let deviations =
             self.trainable.last().map_or_else(|| self.activation_steps.f_zeros_like(), |t| Ok(t.shallow_clone()))?;
         let own = self.activation_steps.f_mul(&deviations.f_exp()?)?;
@@ -136,79 +144,15 @@ impl Parameters {
         own.f_index_select(0, &Tensor::f_from_slice(&roots)?)
     }
 
-    /// Quantization of all tensors for these step sizes.
-    pub(super) fn quants(&self, scales: &Tensor) -> Result<Vec<TensorQuant>, TchError> {
-        let scales = floats(scales)?;
-        Ok(self.start.tensors().iter().zip(scales).map(|(&quant, scale)| TensorQuant { scale, ..quant }).collect())
-    }
-
-    /// The numbers of layer `index`; `None` when it has no weights. `scales` are those of all tensors.
-    pub(super) fn layer(&self, index: usize, scales: &Tensor) -> Result<Option<LayerNumbers>, TchError> {
-        let Some(at) = self.layers.iter().position(|layer| layer.index == index) else { return Ok(None) };
-        let layer = &self.graph().layers[index];
-        let scale = |id: TensorId| scales.f_select(0, id.0 as i64);
-        let (input, output) = (scale(layer.inputs[0])?, scale(layer.output)?);
-        let steps = self.weight_steps(at)?;
-        let accumulator = steps.f_view([-1i64].as_slice())?.f_mul(&input)?;
-        let codes = ops::weights_to_torch(self.graph(), layer, &self.codes(at, &steps)?)?;
-        let bias = self.bias(at)?.f_div(&accumulator.f_to_kind(Kind::Double)?)?;
-        ops::round_in_place(&bias, Rounding::Away)?;
-        let bias = bias.f_to_kind(self.kind)?;
-        let factor = accumulator.f_div(&output)?.f_view([1i64, -1, 1, 1].as_slice())?;
-        Ok(Some(LayerNumbers { codes, bias, factor }))
-    }
-
-    fn weight_steps(&self, at: usize) -> Result<Tensor, TchError> {
-        self.layers[at].steps.f_mul(&self.trainable[3 * at + 1].f_exp()?)
-    }
-
-    /// Integer codes `[out, per_channel]`.
-    fn codes(&self, at: usize, steps: &Tensor) -> Result<Tensor, TchError> {
+    fn layer(&self, at: usize) -> Result<RoundedLayer, TchError> {
         let layer = &self.layers[at];
+        let steps = layer.steps.f_mul(&self.trainable[3 * at + 1].f_exp()?)?;
         let weights = layer.weights.f_add(&layer.weight_norm.f_mul(&self.trainable[3 * at])?)?;
-        let (low, high) = self.range(layer.index);
-        ops::round_clamped(&weights.f_div(steps)?, (low, high), Rounding::Up)
-    }
-
-    fn bias(&self, at: usize) -> Result<Tensor, TchError> {
-        let layer = &self.layers[at];
+        let (low, high) = layer.bits.signed_range();
+        let codes = ops::round_clamped(&weights.f_div(&steps)?, (low.into(), high.into()), Rounding::Up)?;
         let deviation = self.trainable[3 * at + 2].f_to_kind(Kind::Double)?;
-        layer.bias.f_add(&deviation.f_mul_scalar(layer.bias_norm)?)
-    }
-
-    fn range(&self, index: usize) -> (f64, f64) {
-        let (low, high) = self.start.weights(index).map_or((0, 0), |weights| weights.bits.signed_range());
-        (low.into(), high.into())
-    }
-
-    /// The quantized network that the parameters stand for now.
-    ///
-    /// # Errors
-    /// libtorch's own; what [`QuantizedModel::new`] refuses, such as a step size that is no longer finite.
-    pub fn quantized(&self) -> Result<QuantizedModel, QatError> {
-        tch::no_grad(|| {
-            let scales = self.scales()?;
-            let tensors = self.quants(&scales)?;
-            let mut weights: Vec<Option<QuantizedWeights>> = self.graph().layers.iter().map(|_| None).collect();
-            for (at, layer) in self.layers.iter().enumerate() {
-                weights[layer.index] = Some(self.quantized_weights(at, &tensors)?);
-            }
-            Ok(QuantizedModel::new(self.graph().clone(), tensors, weights)?)
-        })
-    }
-
-    fn quantized_weights(&self, at: usize, tensors: &[TensorQuant]) -> Result<QuantizedWeights, QatError> {
-        let index = self.layers[at].index;
-        let input = tensors[self.graph().layers[index].inputs[0].0].scale;
-        let missing = || QatError::Options(format!("layer {index} has lost its weights"));
-        let bits = self.start.weights(index).ok_or_else(missing)?.bits;
-        let steps = self.weight_steps(at)?;
-        let values = floats(&self.codes(at, &steps)?)?.iter().map(|&code| code as i8).collect();
-        let scales = floats(&steps)?;
-        let bias = Vec::<f64>::try_from(self.bias(at)?.f_detach()?)?;
-        let in_steps = |(&real, &scale): (&f64, &f32)| (real / (f64::from(scale) * f64::from(input))).round();
-        let bias = bias.iter().zip(&scales).map(in_steps).map(|b| b.clamp(-BIAS_LIMIT, BIAS_LIMIT) as i32).collect();
-        Ok(QuantizedWeights { bits, values, scales, bias })
+        let bias = layer.bias.f_add(&deviation.f_mul_scalar(layer.bias_norm)?)?;
+        Ok(RoundedLayer { bits: layer.bits, codes, steps, bias })
     }
 }
 
@@ -232,6 +176,7 @@ impl Layer {
         let (rows, columns) = (channels as i64, per_channel as i64);
         Ok(Self {
             index,
+            bits: weights.bits,
             weights: ops::tensor(&latent, &[rows, columns], kind)?,
             weight_norm: ops::tensor(&norm, &[rows, 1], kind)?,
             steps: ops::tensor(&weights.scales, &[rows, 1], kind)?,
@@ -255,13 +200,13 @@ fn start_weights(codes: &[i8], real: &[f32], scale: f32) -> Vec<f32> {
 }
 
 /// The largest magnitude; 1 for a channel of zeros, which must be able to move.
-fn largest(row: &[f32]) -> f32 {
+pub(super) fn largest(row: &[f32]) -> f32 {
     let largest = row.iter().fold(0.0f32, |max, w| max.max(w.abs()));
     if largest > 0.0 { largest } else { 1.0 }
 }
 
 /// Per tensor the one whose step size it shares.
-fn roots(graph: &Graph, quants: &[TensorQuant]) -> Vec<usize> {
+pub(super) fn roots(graph: &Graph, quants: &[TensorQuant]) -> Vec<usize> {
     let mut roots: Vec<usize> = (0..quants.len()).collect();
     for layer in &graph.layers {
         let (input, output) = (layer.inputs[0].0, layer.output.0);

@@ -49,24 +49,26 @@ impl FineTune {
     /// # Errors
     /// [`QatError::Options`] names the key.
     pub fn check(&self) -> Result<(), QatError> {
-        let wrong = |reason: &str| Err(QatError::Options(reason.into()));
+        self.fault().map_or(Ok(()), |fault| Err(QatError::Options(fault.into())))
+    }
+
+    /// What cannot be meant, in words.
+    pub fn fault(&self) -> Option<&'static str> {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
         match (self.steps, self.seconds) {
-            (None, None) => return wrong("give steps or seconds"),
-            (Some(_), Some(_)) => return wrong("give steps or seconds, not both"),
-            (Some(0), None) => return wrong("steps must be at least 1"),
-            (None, Some(seconds)) if !(seconds > 0.0 && seconds.is_finite()) => {
-                return wrong("seconds must be positive");
-            }
+            (None, None) => return Some("give steps or seconds"),
+            (Some(_), Some(_)) => return Some("give steps or seconds, not both"),
+            (Some(0), None) => return Some("steps must be at least 1"),
+            (None, Some(seconds)) if !positive(seconds) => return Some("seconds must be positive"),
             _ => {}
         }
-        let positive = |value: f64| value > 0.0 && value.is_finite();
         match () {
-            () if self.batch == 0 => wrong("batch must be at least 1"),
-            () if !positive(self.learning_rate) => wrong("learning-rate must be positive"),
-            () if !(0.0..=1.0).contains(&self.distill) => wrong("distill is a share, 0 to 1"),
-            () if !positive(self.temperature) => wrong("temperature must be positive"),
-            () if !matches!(self.moment_bits, 8 | 32) => wrong("moment-bits must be 8 or 32"),
-            () => Ok(()),
+            () if self.batch == 0 => Some("batch must be at least 1"),
+            () if !positive(self.learning_rate) => Some("learning-rate must be positive"),
+            () if !(0.0..=1.0).contains(&self.distill) => Some("distill is a share, 0 to 1"),
+            () if !positive(self.temperature) => Some("temperature must be positive"),
+            () if !matches!(self.moment_bits, 8 | 32) => Some("moment-bits must be 8 or 32"),
+            () => None,
         }
     }
 

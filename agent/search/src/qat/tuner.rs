@@ -3,21 +3,17 @@
 //! Order of samples and shifts follow from seed and step alone, so that a checkpoint is the parameters, the optimizer and
 //! the number of steps.
 
+use super::descent::{Descent, numbers, set_numbers};
 use super::error::QatError;
-use super::executor::FloatNetwork;
+use super::lessons::Lessons;
 use super::parameters::Parameters;
 use super::recipe::FineTune;
 use super::watch::{Told, Watch};
-use crate::optimizer::{Adam, BLOCK, Betas, MomentFormat};
 use crate::strategy::Blob;
-use crate::torch::floats;
 use bitrack_model::{Dataset, FloatModel, QuantizedModel, Split};
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use tch::{Kind, TchError, Tensor};
+use tch::{Kind, Tensor};
 
 /// Steps between two looks at the loss.
 const REPORT_EVERY: usize = 20;
@@ -29,11 +25,8 @@ const KIND: &str = "fine-tune";
 pub struct Tuner<'a> {
     options: &'a FineTune,
     parameters: Parameters,
-    teacher: FloatNetwork,
-    /// `[n, c, h, w]`.
-    samples: Tensor,
-    labels: Tensor,
-    optimizer: Adam,
+    lessons: Lessons,
+    optimizer: Descent,
     step: usize,
     /// Seconds spent before this process.
     spent: f64,
@@ -48,7 +41,7 @@ struct Header {
     run: String,
     step: usize,
     spent_ms: u64,
-    optimizer: Adam,
+    optimizer: Descent,
 }
 
 impl<'a> Tuner<'a> {
@@ -66,29 +59,11 @@ impl<'a> Tuner<'a> {
         if data.split() != Split::Train {
             return Err(QatError::Split { split: data.split().name() });
         }
-        let model = float.graph().shape(float.graph().input);
-        if data.shape() != model {
-            return Err(QatError::Samples { samples: data.shape(), model });
-        }
-        // A fixed number of threads keeps sums in a fixed order.
-        tch::set_num_threads(1);
         let run = format!("{:016x} {} {options:?}", start.id(), data.len());
+        let lessons = Lessons::new(float, data, options)?;
         let parameters = Parameters::new(float, start, Kind::Float)?;
-        let sizes: Vec<usize> = parameters.trainable().iter().map(Tensor::numel).collect();
-        let format = if options.moment_bits == 8 { MomentFormat::Blockwise(BLOCK) } else { MomentFormat::Full };
-        let (samples, labels) = tensors(data)?;
-        Ok(Self {
-            options,
-            teacher: FloatNetwork::new(float, Kind::Float)?,
-            samples,
-            labels,
-            optimizer: Adam::new(&sizes, format, Betas::default()),
-            step: 0,
-            spent: 0.0,
-            start: Instant::now(),
-            run,
-            parameters,
-        })
+        let optimizer = Descent::new(parameters.trainable(), options);
+        Ok(Self { options, lessons, optimizer, step: 0, spent: 0.0, start: Instant::now(), run, parameters })
     }
 
     /// Learns to the end, from the checkpoint that `watch` has, if any.
@@ -143,43 +118,12 @@ impl<'a> Tuner<'a> {
 
     /// One step; the loss before it.
     fn learn(&mut self) -> Result<Tensor, QatError> {
+        let batch = self.lessons.batch(self.step)?;
+        let loss = self.lessons.loss(&self.parameters.rounded()?.forward(&batch.x)?.logits, &batch)?;
         let rate = self.options.rate(self.progress());
-        let (x, labels) = self.batch()?;
-        let loss = self.loss(&x, &labels)?;
-        let gradients = Tensor::f_run_backward(&[&loss], self.parameters.trainable(), false, false)?;
-        let gradients = gradients.iter().map(floats).collect::<Result<Vec<_>, _>>()?;
-        let mut values = self.parameters.trainable().iter().map(floats).collect::<Result<Vec<_>, _>>()?;
-        let mut slices: Vec<&mut [f32]> = values.iter_mut().map(Vec::as_mut_slice).collect();
-        let gradients: Vec<&[f32]> = gradients.iter().map(Vec::as_slice).collect();
-        self.optimizer.step(&mut slices, &gradients, rate).map_err(|e| QatError::Options(e.to_string()))?;
-        set(self.parameters.trainable_mut(), &values)?;
+        self.optimizer.step(&loss, self.parameters.trainable_mut(), rate)?;
         self.step += 1;
         Ok(loss.f_detach()?)
-    }
-
-    /// `(1 - d) * cross entropy + d * T^2 * cross entropy with the teacher at temperature T` (Hinton et al. 2015).
-    fn loss(&self, x: &Tensor, labels: &Tensor) -> Result<Tensor, QatError> {
-        let logits = self.parameters.forward(x)?.logits;
-        let hard = logits.f_cross_entropy_loss::<&Tensor>(labels, None, tch::Reduction::Mean, -100, 0.0)?;
-        let (share, t) = (self.options.distill, self.options.temperature);
-        let teacher = tch::no_grad(|| self.teacher.logits(x)?.f_div_scalar(t)?.f_softmax(1, None::<Kind>))?;
-        let student = logits.f_div_scalar(t)?.f_log_softmax(1, None::<Kind>)?;
-        let soft = teacher.f_mul(&student)?.f_sum(None::<Kind>)?.f_div_scalar(-(x.size()[0] as f64))?;
-        Ok(hard.f_mul_scalar(1.0 - share)?.f_add(&soft.f_mul_scalar(share * t * t)?)?)
-    }
-
-    /// The samples of this step, which follow from seed and step alone.
-    fn batch(&self) -> Result<(Tensor, Tensor), TchError> {
-        let all = self.labels.numel();
-        let batch = self.options.batch.min(all);
-        let per_epoch = all / batch;
-        let (epoch, at) = (self.step / per_epoch, self.step % per_epoch);
-        let mut order: Vec<i64> = (0..all as i64).collect();
-        order.shuffle(&mut stream(self.options.seed, 2 * epoch as u64));
-        let indices = Tensor::f_from_slice(&order[at * batch..(at + 1) * batch])?;
-        let x = self.samples.f_index_select(0, &indices)?;
-        let mut rng = stream(self.options.seed, 2 * self.step as u64 + 1);
-        Ok((shifted(&x, self.options.shift, &mut rng)?, self.labels.f_index_select(0, &indices)?))
     }
 
     /// Everything needed to continue exactly here.
@@ -187,14 +131,13 @@ impl<'a> Tuner<'a> {
     /// # Errors
     /// libtorch's own.
     pub fn save(&self) -> Result<Vec<u8>, QatError> {
-        let values = self.parameters.trainable().iter().map(floats).collect::<Result<Vec<_>, _>>()?.concat();
         let header = Header {
             run: self.run.clone(),
             step: self.step,
             spent_ms: (1e3 * self.seconds()) as u64,
             optimizer: self.optimizer.clone(),
         };
-        Ok(Blob::new(KIND, &header, &values).to_bytes())
+        Ok(Blob::new(KIND, &header, &numbers(self.parameters.trainable())?).to_bytes())
     }
 
     /// Continues from what [`Tuner::save`] returned.
@@ -209,17 +152,7 @@ impl<'a> Tuner<'a> {
             let reason = "it belongs to another network, policy, data set or recipe; delete it or choose another file";
             return Err(QatError::Checkpoint(reason.into()));
         }
-        let values = blob.floats();
-        let mut rest = values.as_slice();
-        let mut parts = Vec::new();
-        for parameter in self.parameters.trainable() {
-            let Some((part, more)) = rest.split_at_checked(parameter.numel()) else {
-                return Err(QatError::Checkpoint("it holds too few numbers".into()));
-            };
-            parts.push(part.to_vec());
-            rest = more;
-        }
-        set(self.parameters.trainable_mut(), &parts)?;
+        set_numbers(self.parameters.trainable_mut(), &blob.floats())?;
         self.step = header.step;
         self.spent = header.spent_ms as f64 / 1e3;
         self.start = Instant::now();
@@ -228,59 +161,15 @@ impl<'a> Tuner<'a> {
     }
 }
 
-/// A generator of its own for each use of a seed.
-fn stream(seed: u64, stream: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(stream);
-    rng
-}
-
-fn set(parameters: &mut [Tensor], values: &[Vec<f32>]) -> Result<(), TchError> {
-    tch::no_grad(|| {
-        for (parameter, values) in parameters.iter_mut().zip(values) {
-            let size = parameter.size();
-            parameter.f_copy_(&Tensor::f_from_slice(values)?.f_view(size.as_slice())?)?;
-        }
-        Ok(())
-    })
-}
-
-/// Samples as `[n, c, h, w]` and labels as `[n]`.
-fn tensors(data: &Dataset) -> Result<(Tensor, Tensor), TchError> {
-    let (mut all, mut sample) = (Vec::new(), Vec::new());
-    for index in 0..data.len() {
-        data.read(index, &mut sample);
-        all.extend_from_slice(&sample);
-    }
-    let shape = data.shape();
-    let size = [data.len(), shape.h, shape.w, shape.c].map(|d| d as i64);
-    let samples = Tensor::f_from_slice(&all)?.f_view(size.as_slice())?.f_permute([0i64, 3, 1, 2].as_slice())?;
-    let labels: Vec<i64> = data.labels().iter().map(|&label| label.into()).collect();
-    Ok((samples.f_contiguous()?, Tensor::f_from_slice(&labels)?))
-}
-
-/// Every sample moved by its own random number of rows.
-fn shifted(x: &Tensor, most: usize, rng: &mut ChaCha8Rng) -> Result<Tensor, TchError> {
-    if most == 0 {
-        return Ok(x.shallow_clone());
-    }
-    let (size, most) = (x.size(), most as i64);
-    let rows = size[2];
-    let mut index = Vec::new();
-    for _ in 0..size[0] {
-        let by = rng.random_range(-most..=most);
-        index.extend((0..rows).map(|row| (row + by).clamp(0, rows - 1)));
-    }
-    let index = Tensor::f_from_slice(&index)?.f_view([size[0], 1, rows, 1].as_slice())?;
-    x.f_gather(2, &index.f_expand(size.as_slice(), false)?, false)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::executor::FloatNetwork;
     use super::super::watch::Unwatched;
     use super::*;
     use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
     use bitrack_model::{Bits, FloatWeights, Policy, Quantizer, RangeMethod, Samples};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     const SHAPE: Shape = Shape::new(4, 4, 1);
 
@@ -321,7 +210,11 @@ mod tests {
         let (quantizer, data) = setting();
         let options = options(150);
         let tuner = || Tuner::new(quantizer.model(), two_bits(&quantizer), &data, &options).expect("tuner");
-        let loss = |tuner: &Tuner<'_>| tuner.loss(&tuner.samples, &tuner.labels).expect("runs").double_value(&[]);
+        let loss = |tuner: &Tuner<'_>| {
+            let all = tuner.lessons.all().expect("runs");
+            let logits = tuner.parameters.rounded().expect("rounds").forward(&all.x).expect("runs").logits;
+            tuner.lessons.loss(&logits, &all).expect("runs").double_value(&[])
+        };
         let mut first = tuner();
         let before = loss(&first);
         while first.progress() < 1.0 {

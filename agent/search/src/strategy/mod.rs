@@ -4,6 +4,7 @@ mod blob;
 pub mod ddpg;
 mod evolution;
 mod ilp;
+pub mod one_shot;
 mod profile;
 mod random;
 pub mod reinforce;
@@ -20,12 +21,14 @@ pub use rule_based::{RuleBased, rule_based_bits};
 pub use uniform::Uniform;
 pub use warm::{Elite, Known, Warm};
 
-use crate::env::{Environment, JudgeError, Measured, State, action_of_bits, bits_of_action};
+use crate::env::{Environment, JudgeError, Measured, State, TrainingError, action_of_bits, bits_of_action};
 use crate::ilp::IlpError;
 use crate::ilp::network::TooWide;
+use crate::qat::Told;
 use crate::rules::Infeasible;
-use bitrack_model::Bits;
+use bitrack_model::{Bits, QuantizedModel};
 use ddpg::{Ddpg, DdpgConfig};
+use one_shot::{ONE_SHOT, OneShot, OneShotConfig};
 use reinforce::{Reinforce, ReinforceConfig};
 
 /// What can go wrong in a strategy.
@@ -46,6 +49,9 @@ pub enum StrategyError {
     /// The host could not judge a candidate.
     #[error(transparent)]
     Judge(#[from] JudgeError),
+    /// The host could not train shared weights.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
     /// Exact bit allocation failed.
     #[error("bit allocation: {0}")]
     Ilp(#[from] IlpError),
@@ -69,7 +75,8 @@ pub enum StrategyError {
 }
 
 /// The strategies by name.
-pub const NAMES: [&str; 8] = ["ddpg", "ilp", "reinforce", "evolution", "random", "uniform", "rule-based", "profile"];
+pub const NAMES: [&str; 9] =
+    ["ddpg", "ilp", "reinforce", ONE_SHOT, "evolution", "random", "uniform", "rule-based", "profile"];
 
 /// Hyper-parameters of the strategies that have some.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,12 +85,18 @@ pub struct Settings {
     pub ddpg: DdpgConfig,
     /// Of `reinforce`.
     pub reinforce: ReinforceConfig,
+    /// Of `one-shot`.
+    pub one_shot: OneShotConfig,
 }
 
 impl Settings {
     /// What suits a search of this many candidates.
     pub fn for_budget(candidates: usize) -> Self {
-        Self { ddpg: DdpgConfig::for_budget(candidates), reinforce: ReinforceConfig::for_budget(candidates) }
+        Self {
+            ddpg: DdpgConfig::for_budget(candidates),
+            reinforce: ReinforceConfig::for_budget(candidates),
+            one_shot: OneShotConfig::default(),
+        }
     }
 }
 
@@ -160,6 +173,15 @@ pub trait Strategy: Send {
     /// Its name in configuration and database.
     fn name(&self) -> &'static str;
 
+    /// Does a part of what must be trained before the next proposal, and says how far that is; `None` when nothing was left to do. A
+    /// state worth a checkpoint lies between any two parts.
+    ///
+    /// # Errors
+    /// See [`StrategyError`].
+    fn prepare(&mut self, _: &Environment) -> Result<Option<Told>, StrategyError> {
+        Ok(None)
+    }
+
     /// The next proposal, or `None` when there is nothing left to try.
     ///
     /// # Errors
@@ -178,6 +200,19 @@ pub trait Strategy: Send {
     /// See [`StrategyError`].
     fn learn_from(&mut self, env: &Environment, outcomes: &[Outcome]) -> Result<(), StrategyError> {
         outcomes.iter().try_for_each(|outcome| self.observe(env, outcome))
+    }
+
+    /// Whether its candidates run with weights that it has trained: equal bits are another candidate then.
+    fn has_own_weights(&self) -> bool {
+        false
+    }
+
+    /// The network to be measured at these bits, if it has weights of its own; otherwise the quantizer makes it from the float network.
+    ///
+    /// # Errors
+    /// See [`StrategyError`].
+    fn network(&self, _: &[Bits]) -> Result<Option<QuantizedModel>, StrategyError> {
+        Ok(None)
     }
 
     /// Everything needed to continue exactly here.
@@ -203,6 +238,7 @@ pub fn build(name: &str, seed: u64, settings: &Settings) -> Result<Box<dyn Strat
         "evolution" => Box::new(Evolution::new(seed)),
         "ilp" => Box::new(Ilp::new(seed)),
         "profile" => Box::new(Profile::default()),
+        ONE_SHOT => Box::new(OneShot::new(seed, settings.one_shot.clone())),
         "reinforce" => Box::new(Reinforce::new(seed, settings.reinforce.clone())),
         "random" => Box::new(Random::new(seed)),
         "uniform" => Box::new(Uniform::default()),

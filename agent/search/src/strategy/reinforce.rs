@@ -2,7 +2,7 @@
 //! and a penalty on entropy that ramps up along a cosine, so that it explores first and settles in the end.
 //!
 //! Black-box, because only the policy is trained: every configuration is judged with the weights that quantization gives it.
-//! Training policy and shared weights together is what FLIQS calls one-shot.
+//! Training policy and shared weights together is another strategy: [`super::one_shot`].
 
 use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
 use crate::env::Environment;
@@ -56,6 +56,15 @@ pub struct Categorical {
     observed: usize,
 }
 
+/// A policy's state; numbers as bits, which JSON would round.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedCategorical {
+    logits: Vec<Vec<u64>>,
+    average: Option<[u64; 2]>,
+    observed: usize,
+}
+
 impl Categorical {
     /// Uniform distributions over `choices[i]` choices for decision `i`.
     pub fn new(choices: impl IntoIterator<Item = usize>, config: ReinforceConfig) -> Self {
@@ -76,6 +85,37 @@ impl Categorical {
         self.logits.iter().map(draw).collect()
     }
 
+    /// Per decision the probability of each choice, none of them 0.
+    pub fn probabilities(&self) -> Vec<Vec<f64>> {
+        self.logits.iter().map(|logits| softmax(logits)).collect()
+    }
+
+    /// Mean entropy of a decision in nats.
+    pub fn entropy(&self) -> f64 {
+        self.probabilities().iter().map(|p| entropy(p)).sum::<f64>() / self.logits.len().max(1) as f64
+    }
+
+    /// Everything needed to continue exactly here, apart from the options.
+    pub fn save(&self) -> SavedCategorical {
+        let to_bits = |values: &Vec<f64>| values.iter().map(|value| value.to_bits()).collect();
+        SavedCategorical {
+            logits: self.logits.iter().map(to_bits).collect(),
+            average: self.average.map(|(mean, variance)| [mean.to_bits(), variance.to_bits()]),
+            observed: self.observed,
+        }
+    }
+
+    /// The inverse of [`Categorical::save`].
+    pub fn restore(saved: SavedCategorical, config: ReinforceConfig) -> Self {
+        let from_bits = |values: Vec<u64>| values.into_iter().map(f64::from_bits).collect();
+        Self {
+            config,
+            logits: saved.logits.into_iter().map(from_bits).collect(),
+            average: saved.average.map(|[mean, variance]| (f64::from_bits(mean), f64::from_bits(variance))),
+            observed: saved.observed,
+        }
+    }
+
     /// Makes choices likelier by how much better than usual they did.
     pub fn learn(&mut self, choices: &[usize], reward: f64) {
         let advantage = self.advantage(reward);
@@ -84,7 +124,7 @@ impl Categorical {
         self.observed += 1;
         for (logits, &chosen) in self.logits.iter_mut().zip(choices) {
             let p = softmax(logits);
-            let entropy: f64 = p.iter().map(|p| -p * p.ln()).sum();
+            let entropy = entropy(&p);
             for (choice, logit) in logits.iter_mut().enumerate() {
                 let towards = f64::from(u8::from(choice == chosen)) - p[choice];
                 // The gradient of minus the entropy.
@@ -107,6 +147,11 @@ impl Categorical {
     }
 }
 
+/// In nats.
+fn entropy(p: &[f64]) -> f64 {
+    p.iter().map(|p| -p * p.ln()).sum()
+}
+
 /// Probabilities, none of them 0.
 fn softmax(logits: &[f64]) -> Vec<f64> {
     let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -124,14 +169,11 @@ pub struct Reinforce {
     policy: Option<Categorical>,
 }
 
-/// The saved state; numbers as bits, which JSON would round.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     rng: RngState,
-    logits: Option<Vec<Vec<u64>>>,
-    average: Option<[u64; 2]>,
-    observed: usize,
+    policy: Option<SavedCategorical>,
 }
 
 impl Reinforce {
@@ -167,27 +209,14 @@ impl Strategy for Reinforce {
     }
 
     fn save(&self) -> Result<Blob, StrategyError> {
-        let to_bits = |values: &Vec<f64>| values.iter().map(|value| value.to_bits()).collect();
-        let policy = self.policy.as_ref();
-        let header = Header {
-            rng: RngState::of(&self.rng),
-            logits: policy.map(|policy| policy.logits.iter().map(to_bits).collect()),
-            average: policy.and_then(|policy| policy.average).map(|(mean, var)| [mean.to_bits(), var.to_bits()]),
-            observed: policy.map_or(0, |policy| policy.observed),
-        };
-        Ok(Blob::new(self.name(), &header, &[]))
+        let policy = self.policy.as_ref().map(Categorical::save);
+        Ok(Blob::new(self.name(), &Header { rng: RngState::of(&self.rng), policy }, &[]))
     }
 
     fn load(&mut self, blob: &Blob) -> Result<(), StrategyError> {
         let header: Header = blob.header(self.name())?;
         self.rng = header.rng.rng();
-        let from_bits = |values: Vec<u64>| values.into_iter().map(f64::from_bits).collect();
-        self.policy = header.logits.map(|logits| Categorical {
-            config: self.config.clone(),
-            logits: logits.into_iter().map(from_bits).collect(),
-            average: header.average.map(|[mean, var]| (f64::from_bits(mean), f64::from_bits(var))),
-            observed: header.observed,
-        });
+        self.policy = header.policy.map(|policy| Categorical::restore(policy, self.config.clone()));
         Ok(())
     }
 }

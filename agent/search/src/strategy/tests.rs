@@ -14,7 +14,7 @@ fn every_name_builds_the_strategy_it_names() {
     let error = build("best", 1, &settings()).err().expect("unknown").to_string();
     assert_eq!(
         error,
-        "unknown strategy `best`: choose one of ddpg, ilp, reinforce, evolution, random, uniform, rule-based, profile"
+        "unknown strategy `best`: choose one of ddpg, ilp, reinforce, one-shot, evolution, random, uniform, rule-based, profile"
     );
 }
 

@@ -1,6 +1,7 @@
 //! Whole campaigns against a daemon made of the API only: to the end, and through deaths at every stage.
 
 mod fake_daemon;
+mod one_shot;
 mod toy;
 mod training;
 
@@ -33,9 +34,14 @@ fn a_campaign_measures_baselines_then_searches_within_the_limits() {
 #[test]
 fn every_reward_follows_from_the_database_alone() {
     let folder = tempfile::tempdir().expect("a folder");
-    let daemon = FakeDaemon::new(campaign(&folder, "random"));
-    run_to_end(&daemon);
-    let campaign = daemon.lock();
+    for strategy in ["random", "one-shot"] {
+        let daemon = FakeDaemon::new(campaign(&folder, strategy));
+        run_to_end(&daemon);
+        assert_rewards_follow(&daemon.lock());
+    }
+}
+
+fn assert_rewards_follow(campaign: &Campaign) {
     let accuracy = |row: &Value| row["accuracy"].as_f64().expect("judged");
     let reference = accuracy(&campaign.episodes[&0]["candidate"]);
     let limit = campaign.limits.as_ref().expect("resolved")["latency_ticks"].as_f64().expect("limited");

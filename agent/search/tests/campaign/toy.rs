@@ -54,7 +54,8 @@ pub fn campaign(folder: &TempDir, strategy: &str) -> Campaign {
         "budget": BUDGET, "measured": 0, "warmup": 1, "repeats": 3,
         "limits_asked": {"flash": {"percent": 90.0}, "ram": {"percent": 80.0}, "latency": {"percent": 100.0}},
         "board_types": [{"name": "toy", "unit": "instructions", "clock_hz": 1, "slot_bytes": 65536, "arena_bytes": 65536}],
-        "options": {"checkpoint-every": 2, "ddpg": {"warm-up": 2, "batch": 8, "updates-per-step": 1}},
+        "options": {"checkpoint-every": 2, "ddpg": {"warm-up": 2, "batch": 8, "updates-per-step": 1},
+                    "one-shot": {"steps": 70, "batch": 16}},
         "next_index": 0,
     });
     Campaign { start, ..Campaign::default() }
