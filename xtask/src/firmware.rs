@@ -15,7 +15,7 @@ use crate::{repo, shell};
 use toolchain::{TARGET, Toolchain};
 
 /// Flash that the runner may take, so that a board's model slots keep the rest.
-const FLASH_BUDGET_BYTES: u64 = 64 * 1024;
+const FLASH_BUDGET_BYTES: u64 = 56 * 1024;
 
 /// Code of all kernels together.
 const KERNELS_BUDGET_BYTES: u64 = 48 * 1024;
@@ -158,7 +158,7 @@ fn build_one(toolchain: &Toolchain, board: Board, kernels: &[String]) -> Result<
 /// What the firmware says it was built from: the last commit that touched it, and whether anything was changed since.
 /// Not the repository's last commit, or every one of those would have all boards flashed again.
 fn revision() -> String {
-    let parts = ["runner", "engine", "kernels", "image", "wire"].map(|part| format!("firmware/{part}"));
+    let parts = ["runner", "engine", "kernels", "image", "wire", "reason"].map(|part| format!("firmware/{part}"));
     let git = |args: &[&str]| {
         let mut git = shell::command("git", args.iter().copied());
         shell::stdout(git.arg("--").args(&parts).current_dir(repo::root())).unwrap_or_default()

@@ -144,6 +144,8 @@ impl Fault {
 pub fn load_fault(error: ClientError) -> Fault {
     match error {
         ClientError::Board(e @ BoardError::ForeignLayout { .. }) => Fault::Rig(e.to_string()),
+        // A runner for another network: nothing is wrong with flash or candidate.
+        ClientError::Board(e @ BoardError::BadOp { what, .. }) if what.is_left_out() => Fault::Rig(e.to_string()),
         ClientError::Board(BoardError::ArenaTooSmall { needed, have }) => Fault::TooBigForArena { needed, have },
         ClientError::Board(
             e @ (BoardError::BadMagic

@@ -9,11 +9,13 @@
 #![warn(missing_docs)]
 
 mod constants;
+mod lacking;
 mod plan;
 mod step;
 
 use bitrack_image::{Image, ImageError, Tensor};
 use bitrack_kernels::{Kernel, KernelError};
+use bitrack_reason::Reason;
 
 use plan::Plan;
 
@@ -37,7 +39,7 @@ pub enum LoadError {
         /// The op's index.
         index: u16,
         /// What is wrong.
-        what: &'static str,
+        what: Reason,
     },
     /// The image does not start at a multiple of [`ALIGN`].
     Misaligned,
@@ -122,7 +124,7 @@ fn check_layout(image: &Image<'_>) -> Result<(), LoadError> {
 /// The kernels that must be compiled in to run `image`, op by op and so with repetitions; none of an op that would be refused for
 /// another reason.
 pub fn kernels<'i>(image: &'i Image<'_>) -> impl Iterator<Item = Kernel> + use<'i> {
-    (0..image.header().n_ops).filter_map(|index| Plan::of(image, index).ok()).flat_map(|plan| plan.needs()).flatten()
+    (0..image.header().n_ops).filter_map(|index| Plan::of(image, index).ok()).flat_map(|plan| plan.needs.kernels())
 }
 
 /// Looks on while ops run.
@@ -151,6 +153,7 @@ impl<'i> Engine<'i> {
     ///
     /// # Errors
     /// The first thing found wrong. No input makes it panic.
+    #[inline(never)]
     pub fn load(bytes: &'i [u8], arena_bytes: usize) -> Result<Self, LoadError> {
         let image = Image::parse(bytes)?;
         if !is_aligned(bytes) {
@@ -166,8 +169,8 @@ impl<'i> Engine<'i> {
             plan.and_then(|plan| plan.check_constants()).map_err(|what| LoadError::Op { index, what })?;
         }
         let tensor = |index, field| image.tensor(index).ok_or(ImageError::BadHeader { field });
-        let input = tensor(image.header().input, "input")?;
-        let output = tensor(image.header().output, "output")?;
+        let input = tensor(image.header().input, Reason::Input)?;
+        let output = tensor(image.header().output, Reason::Output)?;
         Ok(Self { image, input, output })
     }
 

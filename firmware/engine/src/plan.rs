@@ -1,14 +1,16 @@
-//! What one op will do, resolved from its records and checked against its kernel's demands.
+//! Reason one op will do, resolved from its records and checked against its kernel's demands.
 
 use core::ops::Range;
 
 use bitrack_image::{Image, Op, OpKind, Tensor};
 use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, Kernel, Needs, PoolShape, Requant, Rescale, ShapeError, add, conv2d, depthwise,
+    Bits, Channel, ConvShape, FcShape, Needs, PoolShape, Requant, Rescale, ShapeError, add, conv2d, depthwise,
     fully_connected, pool, reshape, softmax,
 };
 
-use crate::constants;
+use bitrack_reason::Reason;
+
+use crate::{constants, lacking};
 
 /// An op with its bytes in the arena (ranges) and in flash (slices).
 pub struct Plan<'i> {
@@ -19,6 +21,8 @@ pub struct Plan<'i> {
     pub out_bits: Bits,
     pub in_zero: u8,
     pub requant: Requant,
+    /// The kernels that must be compiled in to run it.
+    pub needs: Needs,
     pub call: Call<'i>,
 }
 
@@ -62,140 +66,115 @@ pub struct Reshaping {
     pub in_place: bool,
 }
 
-type What = &'static str;
-
 impl<'i> Plan<'i> {
     /// Resolves op `index`, with every check that is cheap enough to repeat before each run of it.
     ///
     /// # Errors
     /// What its kernel would refuse.
-    pub fn of(image: &Image<'i>, index: u16) -> Result<Self, What> {
-        let op = image.op(index).ok_or("record is missing")?;
-        let input = image.tensor(op.in0).ok_or("first input does not exist")?;
-        let output = image.tensor(op.out).ok_or("output does not exist")?;
+    #[inline(never)]
+    pub fn of(image: &Image<'i>, index: u16) -> Result<Self, Reason> {
+        // By reference: records are looked at where they were read to, and not copied once more.
+        let Some(op) = &image.op(index) else { return Err(Reason::RecordMissing) };
+        let Some(input) = &image.tensor(op.in0) else { return Err(Reason::NoFirstInput) };
+        let Some(output) = &image.tensor(op.out) else { return Err(Reason::NoOutput) };
         if op.variant != 0 {
-            return Err("kernel variant does not exist");
+            return Err(Reason::Variant);
+        }
+        let needs = needs(image, op, input, output)?;
+        if let Some(kernel) = needs.missing() {
+            return Err(lacking::reason(kernel));
         }
         let requant = Requant { shift: op.shift, out_zero: output.zero, act_min: op.act_min, act_max: op.act_max };
-        let plan = Self {
-            input: span(&input),
-            output: span(&output),
-            scratch: scratch(&op),
+        Ok(Self {
+            input: span(input),
+            output: span(output),
+            scratch: scratch(op),
             in_bits: bits(input.bits)?,
             out_bits: bits(output.bits)?,
             in_zero: input.zero,
             requant,
-            call: call(image, &op, &input, &output, requant)?,
-        };
-        plan.check_built()?;
-        plan.check_scratch()?;
-        plan.check_overlap()?;
-        Ok(plan)
-    }
-
-    /// The kernels that must be compiled in to run it.
-    pub fn needs(&self) -> Needs {
-        let (input, output) = (self.in_bits, self.out_bits);
-        match &self.call {
-            Call::Conv2d(_, w) => conv2d::needs(w.bits, input, output),
-            Call::Depthwise(shape, w) => depthwise::needs(shape, self.requant.shift, w.bits, input, output),
-            Call::FullyConnected(_, w) => fully_connected::needs(w.bits, input, output),
-            Call::AveragePool(..) => pool::average_needs(input, output),
-            Call::MaxPool(..) => pool::max_needs(input, output),
-            Call::Add(addition) => add::needs([input, addition.bits2, output]),
-            Call::Reshape(Reshaping { in_place: true, .. }) => [None; 5],
-            Call::Reshape(_) => [Some(Kernel::Reshape), None, None, None, None],
-            Call::Softmax { .. } => [Some(Kernel::Softmax), None, None, None, None],
-        }
-    }
-
-    fn check_built(&self) -> Result<(), What> {
-        if Kernel::ALL_BUILT {
-            return Ok(());
-        }
-        match self.needs().into_iter().flatten().find(|kernel| !kernel.is_built()) {
-            Some(kernel) => Err(kernel.lacking()),
-            None => Ok(()),
-        }
+            needs,
+            call: call(image, op, input, output, requant)?,
+        })
     }
 
     /// Checks the constants in flash, value by value: once, when an image is loaded.
     ///
     /// # Errors
     /// Which constant is outside the range its formula is defined for.
-    pub fn check_constants(&self) -> Result<(), What> {
+    pub fn check_constants(&self) -> Result<(), Reason> {
         match &self.call {
             Call::Conv2d(_, w) | Call::Depthwise(_, w) | Call::FullyConnected(_, w) => {
                 let negative = w.channels.iter().any(|channel| channel.mult < 0);
-                if negative { Err("a channel's multiplier is negative") } else { Ok(()) }
+                if negative { Err(Reason::NegativeMultiplier) } else { Ok(()) }
             }
             Call::Softmax { table, .. } => {
                 let bad = table.first() == Some(&0) || table.iter().any(|&entry| entry > softmax::MAX_ENTRY);
-                if bad { Err("softmax table entry is out of range") } else { Ok(()) }
+                if bad { Err(Reason::SoftmaxEntry) } else { Ok(()) }
             }
             _ => Ok(()),
         }
     }
-
-    fn check_scratch(&self) -> Result<(), What> {
-        let needed = match &self.call {
-            Call::Conv2d(shape, w) => conv2d::scratch_len(shape, w.bits, self.in_bits, self.out_bits),
-            Call::Depthwise(shape, w) => depthwise::scratch_len(shape, w.bits, self.in_bits, self.out_bits),
-            Call::FullyConnected(shape, w) => fully_connected::scratch_len(shape, w.bits, self.in_bits, self.out_bits),
-            _ => 0,
-        };
-        if self.scratch.len() < needed { Err("scratch is smaller than the kernel needs") } else { Ok(()) }
-    }
-
-    /// The borrow checker's rule, for ranges: what is written overlaps nothing else.
-    fn check_overlap(&self) -> Result<(), What> {
-        let second = match &self.call {
-            Call::Add(add) => add.input2.clone(),
-            _ => 0..0,
-        };
-        let in_place = matches!(&self.call, Call::Reshape(reshaping) if reshaping.in_place);
-        match () {
-            () if !in_place && overlap(&self.input, &self.output) => Err("output overlaps the input"),
-            () if overlap(&second, &self.output) => Err("output overlaps the second input"),
-            () if overlap(&second, &self.input) && second != self.input => Err("inputs overlap in part"),
-            () if [&self.input, &self.output, &second].iter().any(|r| overlap(r, &self.scratch)) => {
-                Err("scratch overlaps a tensor")
-            }
-            () => Ok(()),
-        }
-    }
 }
 
-fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, requant: Requant) -> Result<Call<'i>, What> {
+/// The kernels that an op needs.
+#[inline(never)]
+fn needs(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor) -> Result<Needs, Reason> {
+    let (in_bits, out_bits) = (bits(input.bits)?, bits(output.bits)?);
     Ok(match op.kind {
-        OpKind::Conv2d => {
-            let shape = conv_shape(op, input, output);
-            shape.validate().map_err(shape_error)?;
-            Call::Conv2d(shape, weights(image, op, |w_bits| conv2d::weights_len(&shape, w_bits))?)
-        }
+        OpKind::Conv2d => conv2d::needs(bits(op.w_bits)?, in_bits, out_bits),
         OpKind::DepthwiseConv2d => {
-            let shape = conv_shape(op, input, output);
-            shape.validate_depthwise().map_err(shape_error)?;
-            Call::Depthwise(shape, weights(image, op, |w_bits| depthwise::weights_len(&shape, w_bits))?)
+            depthwise::needs(&conv_shape(op, input, output), op.shift, bits(op.w_bits)?, in_bits, out_bits)
         }
-        OpKind::FullyConnected => {
-            let shape = FcShape { in_features: input.c.into(), out_features: output.c.into() };
+        OpKind::FullyConnected => fully_connected::needs(bits(op.w_bits)?, in_bits, out_bits),
+        OpKind::AveragePool => pool::average_needs(in_bits, out_bits),
+        OpKind::MaxPool => pool::max_needs(in_bits, out_bits),
+        OpKind::Add => add::needs([in_bits, bits(second(image, op)?.bits)?, out_bits]),
+        OpKind::Reshape if in_place(input, output)? => Needs::NONE,
+        OpKind::Reshape => reshape::NEEDS,
+        OpKind::Softmax => softmax::NEEDS,
+    })
+}
+
+/// Operators of which nothing is compiled in were refused by their needs; that they are left out here is for the compiler to see.
+#[inline(never)]
+fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, requant: Requant) -> Result<Call<'i>, Reason> {
+    match op.kind {
+        OpKind::Conv2d if conv2d::BUILT => {
+            let (shape, w_bits) = (conv_shape(op, input, output), bits(op.w_bits)?);
             shape.validate().map_err(shape_error)?;
-            let weights = weights(image, op, |w_bits| fully_connected::weights_len(&shape, w_bits))?;
-            Call::FullyConnected(shape, weights)
+            check_scratch(op, conv2d::scratch_len(&shape, w_bits, bits(input.bits)?, bits(output.bits)?))?;
+            Ok(Call::Conv2d(shape, weights(image, op, w_bits, conv2d::weights_len(&shape, w_bits))?))
         }
-        OpKind::AveragePool => {
+        OpKind::DepthwiseConv2d if depthwise::BUILT => {
+            let (shape, w_bits) = (conv_shape(op, input, output), bits(op.w_bits)?);
+            shape.validate_depthwise().map_err(shape_error)?;
+            check_scratch(op, depthwise::scratch_len(&shape, w_bits, bits(input.bits)?, bits(output.bits)?))?;
+            Ok(Call::Depthwise(shape, weights(image, op, w_bits, depthwise::weights_len(&shape, w_bits))?))
+        }
+        OpKind::FullyConnected if fully_connected::BUILT => {
+            let shape = FcShape { in_features: input.c.into(), out_features: output.c.into() };
+            let w_bits = bits(op.w_bits)?;
+            shape.validate().map_err(shape_error)?;
+            check_scratch(op, fully_connected::scratch_len(&shape, w_bits, bits(input.bits)?, bits(output.bits)?))?;
+            let weights_len = fully_connected::weights_len(&shape, w_bits);
+            Ok(Call::FullyConnected(shape, weights(image, op, w_bits, weights_len)?))
+        }
+        OpKind::AveragePool if pool::AVERAGE_BUILT => {
             let shape = pool_shape(op, input, output)?;
             if u32::from(op.k_h) * u32::from(op.k_w) > pool::MAX_AVERAGE_WINDOW {
-                return Err("average window is too large");
+                return Err(Reason::AverageWindow);
             }
-            Call::AveragePool(shape, rescale(op, requant)?)
+            Ok(Call::AveragePool(shape, rescale(op, requant)?))
         }
-        OpKind::MaxPool => Call::MaxPool(pool_shape(op, input, output)?, max_rescale(op, input, output, requant)?),
-        OpKind::Add => Call::Add(addition(image, op, output)?),
-        OpKind::Reshape => Call::Reshape(reshaping(input, output)?),
-        OpKind::Softmax => softmax_call(image, op, input)?,
-    })
+        OpKind::MaxPool if pool::MAX_BUILT => {
+            Ok(Call::MaxPool(pool_shape(op, input, output)?, max_rescale(op, input, output, requant)?))
+        }
+        OpKind::Add if add::BUILT => Ok(Call::Add(addition(image, op, output)?)),
+        OpKind::Reshape => reshaping(input, output).map(Call::Reshape),
+        OpKind::Softmax if softmax::BUILT => softmax_call(image, op, input),
+        _ => Err(Reason::UnknownOperator),
+    }
 }
 
 fn conv_shape(op: &Op, input: &Tensor, output: &Tensor) -> ConvShape {
@@ -215,7 +194,7 @@ fn conv_shape(op: &Op, input: &Tensor, output: &Tensor) -> ConvShape {
     }
 }
 
-fn pool_shape(op: &Op, input: &Tensor, output: &Tensor) -> Result<PoolShape, What> {
+fn pool_shape(op: &Op, input: &Tensor, output: &Tensor) -> Result<PoolShape, Reason> {
     let shape = PoolShape {
         in_h: input.h,
         in_w: input.w,
@@ -233,83 +212,102 @@ fn pool_shape(op: &Op, input: &Tensor, output: &Tensor) -> Result<PoolShape, Wha
     Ok(shape)
 }
 
-fn weights<'i>(image: &Image<'i>, op: &Op, needed: impl Fn(Bits) -> usize) -> Result<Weights<'i>, What> {
-    let bits = bits(op.w_bits)?;
-    let packed = image.weights(op).ok_or("weights lie outside the image")?;
-    if packed.len() != needed(bits) {
-        return Err("packed weights have another length than the kernel reads");
+fn check_scratch(op: &Op, needed: usize) -> Result<(), Reason> {
+    if (op.scratch_len as usize) < needed { Err(Reason::ScratchTooSmall) } else { Ok(()) }
+}
+
+#[inline(never)]
+fn weights<'i>(image: &Image<'i>, op: &Op, bits: Bits, needed: usize) -> Result<Weights<'i>, Reason> {
+    let packed = image.weights(op).ok_or(Reason::WeightsOutside)?;
+    if packed.len() != needed {
+        return Err(Reason::WeightsLength);
     }
-    let channels = image.channels(op).and_then(constants::channels).ok_or("channel constants are not in place")?;
+    let channels = image.channels(op).and_then(constants::channels).ok_or(Reason::ChannelsNotInPlace)?;
     Ok(Weights { bits, packed, channels })
 }
 
-fn rescale(op: &Op, requant: Requant) -> Result<Rescale, What> {
+fn rescale(op: &Op, requant: Requant) -> Result<Rescale, Reason> {
     let mult = op.params[0];
-    if mult < 0 { Err("pool's multiplier is negative") } else { Ok(Rescale { mult, requant }) }
+    if mult < 0 { Err(Reason::PoolMultiplier) } else { Ok(Rescale { mult, requant }) }
 }
 
-fn max_rescale(op: &Op, input: &Tensor, output: &Tensor, requant: Requant) -> Result<Option<Rescale>, What> {
+fn max_rescale(op: &Op, input: &Tensor, output: &Tensor, requant: Requant) -> Result<Option<Rescale>, Reason> {
     match op.params[1] {
         0 => rescale(op, requant).map(Some),
         1 if input.bits == output.bits => Ok(None),
-        1 => Err("max pool without rescaling changes the bits"),
-        _ => Err("max pool's identity flag is neither 0 nor 1"),
+        1 => Err(Reason::MaxPoolWidths),
+        _ => Err(Reason::MaxPoolFlag),
     }
 }
 
-fn addition(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<Addition, What> {
-    let second = image.tensor(op.in1).ok_or("second input does not exist")?;
+fn second(image: &Image<'_>, op: &Op) -> Result<Tensor, Reason> {
+    image.tensor(op.in1).ok_or(Reason::NoSecondInput)
+}
+
+fn addition(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<Addition, Reason> {
+    let second = second(image, op)?;
+    within_kernels(output)?;
     Ok(Addition {
         input2: span(&second),
         bits2: bits(second.bits)?,
         pixels: pixels(output),
-        channels: within_kernels(output)?.c,
+        channels: output.c,
         params: op.params,
     })
 }
 
-fn reshaping(input: &Tensor, output: &Tensor) -> Result<Reshaping, What> {
-    let (in_c, out_c) = (within_kernels(input)?.c.into(), output.c.into());
-    let same_bytes = reshape::is_alias(in_c, out_c, bits(input.bits)?);
+/// Whether a reshape has nothing to do: input and output are the same bytes at the same place.
+fn in_place(input: &Tensor, output: &Tensor) -> Result<bool, Reason> {
+    let same_bytes = reshape::is_alias(input.c.into(), output.c.into(), bits(input.bits)?);
+    Ok(same_bytes && span(input) == span(output))
+}
+
+fn reshaping(input: &Tensor, output: &Tensor) -> Result<Reshaping, Reason> {
+    within_kernels(input)?;
+    let in_place = in_place(input, output)?;
+    // The only op whose output the format lets lie where its input does.
+    if !in_place && overlap(span(input), span(output)) {
+        return Err(Reason::OutputOnInput);
+    }
     Ok(Reshaping {
         in_pixels: pixels(input),
-        in_c,
+        in_c: input.c.into(),
         out_pixels: pixels(output),
-        out_c,
-        in_place: same_bytes && span(input) == span(output),
+        out_c: output.c.into(),
+        in_place,
     })
 }
 
-fn softmax_call<'i>(image: &Image<'i>, op: &Op, input: &Tensor) -> Result<Call<'i>, What> {
+fn softmax_call<'i>(image: &Image<'i>, op: &Op, input: &Tensor) -> Result<Call<'i>, Reason> {
     let classes = usize::from(input.c);
-    let table = image.weights(op).and_then(constants::words).ok_or("softmax table is not in place")?;
+    let table = image.weights(op).and_then(constants::words).ok_or(Reason::SoftmaxTable)?;
     match () {
-        () if pixels(input) != 1 => Err("softmax over more than one vector"),
-        () if classes > softmax::MAX_CLASSES => Err("softmax over too many classes"),
-        () if table.len() != usize::from(input.max_code()) + 1 => Err("softmax table has another length"),
+        () if pixels(input) != 1 => Err(Reason::SoftmaxVectors),
+        () if classes > softmax::MAX_CLASSES => Err(Reason::SoftmaxClasses),
+        () if table.len() != usize::from(input.max_code()) + 1 => Err(Reason::SoftmaxTableLength),
         () => Ok(Call::Softmax { classes, table }),
     }
 }
 
 /// The kernels' bound on a tensor, where no shape type checks it.
-fn within_kernels(tensor: &Tensor) -> Result<&Tensor, What> {
+fn within_kernels(tensor: &Tensor) -> Result<(), Reason> {
     let values = u64::from(pixels(tensor)) * u64::from(tensor.c);
-    if values > 1 << 27 { Err(shape_error(ShapeError::TooLarge)) } else { Ok(tensor) }
+    if values > 1 << 27 { Err(Reason::TooLarge) } else { Ok(()) }
 }
 
-fn shape_error(error: ShapeError) -> What {
+fn shape_error(error: ShapeError) -> Reason {
     match error {
-        ShapeError::Zero => "a size is zero",
-        ShapeError::WindowBeforeInput => "a window lies entirely above or left of the input",
-        ShapeError::WindowAfterInput => "a window lies entirely below or right of the input",
-        ShapeError::ChannelMultiplier => "depthwise changes the number of channels",
-        ShapeError::TooLarge => "a tensor is too large for the kernels",
-        _ => "the kernel refuses the shape",
+        ShapeError::Zero => Reason::ZeroSize,
+        ShapeError::WindowBeforeInput => Reason::WindowBeforeInput,
+        ShapeError::WindowAfterInput => Reason::WindowAfterInput,
+        ShapeError::ChannelMultiplier => Reason::ChannelMultiplier,
+        ShapeError::TooLarge => Reason::TooLarge,
+        _ => Reason::KernelRefuses,
     }
 }
 
-fn bits(width: u8) -> Result<Bits, What> {
-    Bits::try_from(width).map_err(|_| "bits are not 2, 4 or 8")
+fn bits(width: u8) -> Result<Bits, Reason> {
+    Bits::try_from(width).map_err(|_| Reason::TensorBits)
 }
 
 fn pixels(tensor: &Tensor) -> u32 {
@@ -329,6 +327,6 @@ fn scratch(op: &Op) -> Range<usize> {
     }
 }
 
-fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
+fn overlap(a: Range<usize>, b: Range<usize>) -> bool {
     a.start < b.end && b.start < a.end
 }

@@ -10,11 +10,11 @@ use crate::plan::{Addition, Call, Plan, Reshaping, Weights};
 
 /// Runs op `index` of a loaded image and returns where in `arena` its output lies.
 pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usize>, KernelError> {
-    let plan = Plan::of(image, index).map_err(|name| KernelError::Constant { name })?;
+    let plan = Plan::of(image, index).map_err(|_| KernelError::Constant { name: "plan" })?;
     match &plan.call {
-        Call::Conv2d(shape, weights) => conv2d::run(conv_args(&plan, shape, weights, arena)?),
-        Call::Depthwise(shape, weights) => depthwise::run(conv_args(&plan, shape, weights, arena)?),
-        Call::FullyConnected(shape, weights) => {
+        Call::Conv2d(shape, weights) if conv2d::BUILT => conv2d::run(conv_args(&plan, shape, weights, arena)?),
+        Call::Depthwise(shape, weights) if depthwise::BUILT => depthwise::run(conv_args(&plan, shape, weights, arena)?),
+        Call::FullyConnected(shape, weights) if fully_connected::BUILT => {
             let [input, output, scratch] = split(arena, [&plan.input, &plan.output, &plan.scratch])?;
             fully_connected::run(FcArgs {
                 shape: *shape,
@@ -29,7 +29,7 @@ pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usiz
                 output,
             })
         }
-        Call::AveragePool(shape, rescale) => {
+        Call::AveragePool(shape, rescale) if pool::AVERAGE_BUILT => {
             let [input, output] = split(arena, [&plan.input, &plan.output])?;
             pool::average(pool::AverageArgs {
                 shape: *shape,
@@ -41,7 +41,7 @@ pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usiz
                 output,
             })
         }
-        Call::MaxPool(shape, rescale) => {
+        Call::MaxPool(shape, rescale) if pool::MAX_BUILT => {
             let [input, output] = split(arena, [&plan.input, &plan.output])?;
             pool::max(pool::MaxArgs {
                 shape: *shape,
@@ -53,12 +53,14 @@ pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usiz
                 output,
             })
         }
-        Call::Add(addition) => run_add(&plan, addition, arena),
+        Call::Add(addition) if add::BUILT => run_add(&plan, addition, arena),
         Call::Reshape(reshaping) => run_reshape(&plan, reshaping, arena),
-        Call::Softmax { classes, table } => {
+        Call::Softmax { classes, table } if softmax::BUILT => {
             let [input, output] = split(arena, [&plan.input, &plan.output])?;
             softmax::run(input, plan.in_bits, *classes, table, output)
         }
+        // Not compiled in, and so not planned.
+        _ => Err(KernelError::Constant { name: "plan" }),
     }?;
     Ok(plan.output)
 }
@@ -117,7 +119,7 @@ fn run_add(plan: &Plan<'_>, addition: &Addition, arena: &mut [u8]) -> Result<(),
 
 #[inline(never)]
 fn run_reshape(plan: &Plan<'_>, reshaping: &Reshaping, arena: &mut [u8]) -> Result<(), KernelError> {
-    if reshaping.in_place {
+    if reshaping.in_place || !reshape::BUILT {
         return Ok(());
     }
     let [input, output] = split(arena, [&plan.input, &plan.output])?;

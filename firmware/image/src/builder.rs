@@ -1,7 +1,7 @@
 //! Assembles an image from planned tensors, ops and their constants.
 
 use crate::view::VectorLens;
-use crate::{ALIGN, HEADER_LEN, Header, Image, ImageError, OP_LEN, Op, Section, TENSOR_LEN, Tensor, crc32};
+use crate::{ALIGN, HEADER_LEN, Header, Image, ImageError, OP_LEN, Op, Reason, Section, TENSOR_LEN, Tensor, crc32};
 
 /// An op with the constants that go into its section.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ impl ImageSpec {
                 && Some(v.expected.len()) == tensor_len(self.output)
                 && v.op_crcs.len() == self.ops.len()
         };
-        let bad = ImageError::BadHeader { field: "n_vectors" };
+        let bad = ImageError::BadHeader { field: Reason::VectorCount };
         if self.vectors.iter().all(fits) { Ok(()) } else { Err(bad) }
     }
 

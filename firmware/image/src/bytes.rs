@@ -1,29 +1,21 @@
-//! Little-endian reads and writes at an offset; a short slice is `None`, never a panic.
+//! Little-endian reads. A record is an array of its length, so that reading a field cannot fail and costs a load.
 
-/// A record's bytes: reads at offsets, or `None` past its end.
-#[derive(Clone, Copy)]
-pub struct Record<'a>(pub &'a [u8]);
+/// The two bytes at `at`, which every caller names as a constant.
+#[inline(always)]
+pub fn u16_at<const N: usize>(record: &[u8; N], at: usize) -> u16 {
+    u16::from_le_bytes([record[at], record[at + 1]])
+}
 
-impl Record<'_> {
-    pub fn u8(&self, at: usize) -> Option<u8> {
-        self.0.get(at).copied()
-    }
+/// The four bytes at `at`, likewise.
+#[inline(always)]
+pub fn u32_at<const N: usize>(record: &[u8; N], at: usize) -> u32 {
+    u32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]])
+}
 
-    pub fn u16(&self, at: usize) -> Option<u16> {
-        self.array(at).map(u16::from_le_bytes)
-    }
-
-    pub fn u32(&self, at: usize) -> Option<u32> {
-        self.array(at).map(u32::from_le_bytes)
-    }
-
-    pub fn i32(&self, at: usize) -> Option<i32> {
-        self.array(at).map(i32::from_le_bytes)
-    }
-
-    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.0.get(at..at.checked_add(N)?)?.try_into().ok()
-    }
+/// The same, signed.
+#[inline(always)]
+pub fn i32_at<const N: usize>(record: &[u8; N], at: usize) -> i32 {
+    u32_at(record, at) as i32
 }
 
 /// The bytes `off..off + len`, or `None` when any of them lies outside.

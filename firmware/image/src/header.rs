@@ -1,6 +1,8 @@
 //! The first 64 bytes.
 
-use crate::bytes::Record;
+use bitrack_reason::Reason;
+
+use crate::bytes::{u16_at, u32_at};
 use crate::{ALIGN, ImageError, OP_LEN, TENSOR_LEN, crc32};
 
 /// The first four bytes of every image.
@@ -42,37 +44,45 @@ pub struct Header {
 impl Header {
     /// Reads and checks the header alone: magic, version, its CRC, and that tables lie inside the image.
     /// `image` may be a prefix; the body is not looked at.
+    #[inline(never)]
     pub fn parse(image: &[u8]) -> Result<Self, ImageError> {
-        let short = ImageError::Truncated { needed: HEADER_LEN as u32, have: image.len() as u32 };
-        let head = image.get(..HEADER_LEN).ok_or(short)?;
-        let stored = check_preamble(head)?;
-        let computed = crc32(&head[..HEADER_LEN - 4]);
+        let have = image.len() as u32;
+        let head = image.first_chunk().ok_or(ImageError::Truncated { needed: HEADER_LEN as u32, have })?;
+        // Magic and version first: on a blank slot "no image here" says more than "checksum".
+        if head[..4] != MAGIC {
+            return Err(ImageError::BadMagic);
+        }
+        let found = u16_at(head, 4);
+        if found != VERSION || u16_at(head, 6) != HEADER_LEN as u16 {
+            return Err(ImageError::UnsupportedVersion { found });
+        }
+        let (stored, computed) = (stored_id(head), crc32(&head[..HEADER_LEN - 4]));
         if stored != computed {
             return Err(ImageError::HeaderCrc { stored, computed });
         }
-        let header = Self::read(Record(head)).ok_or(short)?;
-        header.check()?;
+        let header = Self::read(head);
+        header.check().map_err(|field| ImageError::BadHeader { field })?;
         Ok(header)
     }
 
-    fn read(r: Record<'_>) -> Option<Self> {
-        Some(Self {
-            total_len: r.u32(8)?,
-            body_crc: r.u32(12)?,
-            model_len: r.u32(16)?,
-            arena_len: r.u32(20)?,
-            n_tensors: r.u16(24)?,
-            n_ops: r.u16(26)?,
-            n_vectors: r.u16(28)?,
-            section_align_log2: r.u8(30)?,
-            tensors_off: r.u32(32)?,
-            ops_off: r.u32(36)?,
-            vectors_off: r.u32(40)?,
-            input: r.u16(44)?,
-            output: r.u16(46)?,
-            model_id: u64::from(r.u32(48)?) | u64::from(r.u32(52)?) << 32,
-            layout: r.u16(56)?,
-        })
+    fn read(r: &[u8; HEADER_LEN]) -> Self {
+        Self {
+            total_len: u32_at(r, 8),
+            body_crc: u32_at(r, 12),
+            model_len: u32_at(r, 16),
+            arena_len: u32_at(r, 20),
+            n_tensors: u16_at(r, 24),
+            n_ops: u16_at(r, 26),
+            n_vectors: u16_at(r, 28),
+            section_align_log2: r[30],
+            tensors_off: u32_at(r, 32),
+            ops_off: u32_at(r, 36),
+            vectors_off: u32_at(r, 40),
+            input: u16_at(r, 44),
+            output: u16_at(r, 46),
+            model_id: u64::from(u32_at(r, 48)) | u64::from(u32_at(r, 52)) << 32,
+            layout: u16_at(r, 56),
+        }
     }
 
     /// The 64 bytes, checksum included.
@@ -108,33 +118,34 @@ impl Header {
         crc32(&self.to_bytes()[..HEADER_LEN - 4])
     }
 
-    fn check(&self) -> Result<(), ImageError> {
-        let field = |ok: bool, field| if ok { Ok(()) } else { Err(ImageError::BadHeader { field }) };
-        let table_end = |off: u32, count: u16, len: usize| u64::from(off) + u64::from(count) * len as u64;
-        field(self.n_tensors > 0, "n_tensors")?;
-        field(self.n_ops > 0, "n_ops")?;
-        field(self.section_align_log2 >= 2 && self.section_align_log2 < 24, "section_align_log2")?;
-        field(self.model_len <= self.total_len, "model_len")?;
-        field(self.tensors_off as usize == HEADER_LEN, "tensors_off")?;
-        field(table_end(self.tensors_off, self.n_tensors, TENSOR_LEN) <= u64::from(self.ops_off), "ops_off")?;
-        field((self.ops_off as usize).is_multiple_of(ALIGN), "ops_off")?;
-        field(table_end(self.ops_off, self.n_ops, OP_LEN) <= u64::from(self.model_len), "ops_off")?;
-        field(self.vectors_off >= self.model_len && self.vectors_off <= self.total_len, "vectors_off")?;
-        field((self.vectors_off as usize).is_multiple_of(ALIGN), "vectors_off")?;
-        field(self.input < self.n_tensors, "input")?;
-        field(self.output < self.n_tensors, "output")
+    /// Which field contradicts the others.
+    #[inline(never)]
+    fn check(&self) -> Result<(), Reason> {
+        let table_end = |off: u32, count: u16, len: usize| u64::from(off) + u64::from(u32::from(count) * len as u32);
+        let aligned = |off: u32| off.is_multiple_of(ALIGN as u32);
+        match () {
+            () if self.n_tensors == 0 => Err(Reason::TensorCount),
+            () if self.n_ops == 0 => Err(Reason::OpCount),
+            () if !(2..24).contains(&self.section_align_log2) => Err(Reason::SectionAlign),
+            () if self.model_len > self.total_len => Err(Reason::ModelLen),
+            () if self.tensors_off as usize != HEADER_LEN => Err(Reason::TensorsOffset),
+            () if table_end(self.tensors_off, self.n_tensors, TENSOR_LEN) > u64::from(self.ops_off)
+                || table_end(self.ops_off, self.n_ops, OP_LEN) > u64::from(self.model_len)
+                || !aligned(self.ops_off) =>
+            {
+                Err(Reason::OpsOffset)
+            }
+            () if !(self.model_len..=self.total_len).contains(&self.vectors_off) || !aligned(self.vectors_off) => {
+                Err(Reason::VectorsOffset)
+            }
+            () if self.input >= self.n_tensors => Err(Reason::Input),
+            () if self.output >= self.n_tensors => Err(Reason::Output),
+            () => Ok(()),
+        }
     }
 }
 
-/// Magic and version first: on a blank slot "no image here" says more than "checksum".
-fn check_preamble(head: &[u8]) -> Result<u32, ImageError> {
-    let r = Record(head);
-    if head[..4] != MAGIC {
-        return Err(ImageError::BadMagic);
-    }
-    let found = r.u16(4).unwrap_or(0);
-    if found != VERSION || r.u16(6) != Some(HEADER_LEN as u16) {
-        return Err(ImageError::UnsupportedVersion { found });
-    }
-    Ok(r.u32(HEADER_LEN - 4).unwrap_or(0))
+/// The header's checksum as it is stored, which is [`Header::image_id`] of an image that passed its checks.
+pub(crate) fn stored_id(head: &[u8; HEADER_LEN]) -> u32 {
+    u32_at(head, HEADER_LEN - 4)
 }

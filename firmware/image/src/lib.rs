@@ -33,6 +33,7 @@ mod view;
 #[cfg(feature = "std")]
 pub mod builder;
 
+pub use bitrack_reason::Reason;
 pub use crc::crc32;
 pub use header::{HEADER_LEN, Header, MAGIC, VERSION};
 pub use op::{NO_TENSOR, OP_LEN, Op, OpKind, Section};
@@ -56,11 +57,11 @@ pub enum ImageError {
     /// The checksum over everything behind the header fails.
     BodyCrc { stored: u32, computed: u32 },
     /// The header contradicts itself: which field.
-    BadHeader { field: &'static str },
+    BadHeader { field: Reason },
     /// A tensor record is impossible: which one and what about it.
-    BadTensor { index: u16, what: &'static str },
+    BadTensor { index: u16, what: Reason },
     /// An op record is impossible: which one and what about it.
-    BadOp { index: u16, what: &'static str },
+    BadOp { index: u16, what: Reason },
     /// Two tensors that are alive at the same time share arena bytes.
     Overlap { first: u16, second: u16 },
 }

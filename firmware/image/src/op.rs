@@ -1,6 +1,6 @@
 //! One operator: what it reads, writes, and where its constants lie.
 
-use crate::bytes::Record;
+use crate::bytes::{i32_at, u16_at, u32_at};
 
 /// Bytes of an op record.
 pub const OP_LEN: usize = 72;
@@ -77,6 +77,7 @@ pub struct Section {
 
 /// One operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub struct Op {
     pub kind: OpKind,
     /// Which kernel of several for this operator; 0 is the default.
@@ -137,34 +138,36 @@ impl Op {
         [self.in0, self.in1].into_iter().filter(|&t| t != NO_TENSOR)
     }
 
-    pub(crate) fn read(r: Record<'_>) -> Option<Self> {
+    /// `None` for an unknown operator.
+    #[inline(never)]
+    pub(crate) fn read(r: &[u8; OP_LEN]) -> Option<Self> {
         Some(Self {
-            kind: OpKind::from_code(r.u8(0)?)?,
-            variant: r.u8(1)?,
-            w_bits: r.u8(2)?,
-            shift: r.u8(3)?,
-            in0: r.u16(4)?,
-            in1: r.u16(6)?,
-            out: r.u16(8)?,
-            act_min: r.u8(10)?,
-            act_max: r.u8(11)?,
-            k_h: r.u16(12)?,
-            k_w: r.u16(14)?,
-            stride_h: r.u16(16)?,
-            stride_w: r.u16(18)?,
-            pad_top: r.u16(20)?,
-            pad_left: r.u16(22)?,
+            kind: OpKind::from_code(r[0])?,
+            variant: r[1],
+            w_bits: r[2],
+            shift: r[3],
+            in0: u16_at(r, 4),
+            in1: u16_at(r, 6),
+            out: u16_at(r, 8),
+            act_min: r[10],
+            act_max: r[11],
+            k_h: u16_at(r, 12),
+            k_w: u16_at(r, 14),
+            stride_h: u16_at(r, 16),
+            stride_w: u16_at(r, 18),
+            pad_top: u16_at(r, 20),
+            pad_left: u16_at(r, 22),
             section: Section {
-                off: r.u32(24)?,
-                len: r.u32(28)?,
-                crc: r.u32(32)?,
-                weights_off: r.u32(36)?,
-                weights_len: r.u32(40)?,
-                channels_off: r.u32(44)?,
+                off: u32_at(r, 24),
+                len: u32_at(r, 28),
+                crc: u32_at(r, 32),
+                weights_off: u32_at(r, 36),
+                weights_len: u32_at(r, 40),
+                channels_off: u32_at(r, 44),
             },
-            scratch_off: r.u32(48)?,
-            scratch_len: r.u32(52)?,
-            params: [r.i32(56)?, r.i32(60)?, r.i32(64)?, r.i32(68)?],
+            scratch_off: u32_at(r, 48),
+            scratch_len: u32_at(r, 52),
+            params: [i32_at(r, 56), i32_at(r, 60), i32_at(r, 64), i32_at(r, 68)],
         })
     }
 

@@ -1,6 +1,8 @@
 //! One activation tensor: shape, bits, quantization and its place in the arena.
 
-use crate::bytes::Record;
+use bitrack_reason::Reason;
+
+use crate::bytes::{u16_at, u32_at};
 
 /// Bytes of a tensor record.
 pub const TENSOR_LEN: usize = 20;
@@ -42,16 +44,17 @@ impl Tensor {
         u8::MAX >> (8 - self.bits.clamp(1, 8))
     }
 
-    pub(crate) fn read(r: Record<'_>) -> Option<Self> {
-        Some(Self {
-            h: r.u16(0)?,
-            w: r.u16(2)?,
-            c: r.u16(4)?,
-            bits: r.u8(6)?,
-            zero: r.u8(7)?,
-            scale: f32::from_bits(r.u32(8)?),
-            arena_off: r.u32(12)?,
-        })
+    #[inline(never)]
+    pub(crate) fn read(r: &[u8; TENSOR_LEN]) -> Self {
+        Self {
+            h: u16_at(r, 0),
+            w: u16_at(r, 2),
+            c: u16_at(r, 4),
+            bits: r[6],
+            zero: r[7],
+            scale: f32::from_bits(u32_at(r, 8)),
+            arena_off: u32_at(r, 12),
+        }
     }
 
     /// The record's bytes; the last four repeat the packed length, which a reader compares.
@@ -68,16 +71,25 @@ impl Tensor {
         out
     }
 
-    pub(crate) fn check(&self, stored_len: u32, arena_len: u32) -> Result<(), &'static str> {
-        let end = u64::from(self.arena_off) + u64::from(stored_len);
+    /// What is impossible about the tensor of this record, in an arena of so many bytes.
+    pub(crate) fn check(record: &[u8; TENSOR_LEN], arena_len: u32) -> Result<(), Reason> {
+        let (tensor, stored_len) = (Self::read(record), u32_at(record, 16));
+        let bytes = u64::from(tensor.h) * u64::from(tensor.w) * pixel_bytes(tensor.c, tensor.bits) as u64;
         match () {
-            () if !matches!(self.bits, 2 | 4 | 8) => Err("bits are not 2, 4 or 8"),
-            () if self.h == 0 || self.w == 0 || self.c == 0 => Err("a dimension is zero"),
-            () if self.zero > self.max_code() => Err("zero point does not fit its bits"),
-            () if !(self.scale.is_finite() && self.scale > 0.0) => Err("scale is not a positive number"),
-            () if self.bytes() as u64 != u64::from(stored_len) => Err("length contradicts shape and bits"),
-            () if end > u64::from(arena_len) => Err("lies outside the arena"),
+            () if !matches!(tensor.bits, 2 | 4 | 8) => Err(Reason::TensorBits),
+            () if tensor.h == 0 || tensor.w == 0 || tensor.c == 0 => Err(Reason::ZeroDimension),
+            () if tensor.zero > tensor.max_code() => Err(Reason::ZeroPoint),
+            () if !is_positive(tensor.scale) => Err(Reason::Scale),
+            () if bytes != u64::from(stored_len) => Err(Reason::TensorLength),
+            () if tensor.arena_off.checked_add(stored_len).is_none_or(|end| end > arena_len) => {
+                Err(Reason::OutsideArena)
+            }
             () => Ok(()),
         }
     }
+}
+
+/// Above zero and finite, without floating-point arithmetic: positive floats are ordered as their bits.
+fn is_positive(scale: f32) -> bool {
+    (1..f32::INFINITY.to_bits()).contains(&scale.to_bits())
 }

@@ -1,69 +1,74 @@
-//! What must hold before the first op may run: checked in full, in one place.
+//! What must hold before the first op may run: checked in full, in one place. Every length and offset is compared without sums
+//! that could overflow, in 32 bits: a board checks too, and its flash is short.
 
+use crate::bytes::{range, u16_at};
 use crate::view::VectorLens;
-use crate::{ALIGN, Image, ImageError, Op, OpKind, Tensor};
+use crate::{ALIGN, Image, ImageError, NO_TENSOR, OP_LEN, Op, OpKind, Reason, Tensor, crc32};
 
 /// Checks tables, sections, vectors and the memory plan of an image whose checksums are right.
+#[inline(never)]
 pub fn image(image: &Image<'_>) -> Result<(), ImageError> {
     for index in 0..image.header().n_tensors {
-        tensor(image, index)?;
+        let record = image.tensor_record(index).ok_or(Reason::RecordMissing);
+        let checked = record.and_then(|record| Tensor::check(record, image.header().arena_len));
+        checked.map_err(|what| ImageError::BadTensor { index, what })?;
     }
     for index in 0..image.header().n_ops {
         op(image, index).map_err(|what| ImageError::BadOp { index, what })?;
     }
-    vectors(image)?;
-    data_flow(image)?;
+    vectors(image).map_err(|field| ImageError::BadHeader { field })?;
+    for index in 0..image.header().n_ops {
+        data_flow(image, index).map_err(|what| ImageError::BadOp { index, what })?;
+    }
+    if definition(image, image.header().output).is_none() {
+        return Err(ImageError::BadHeader { field: Reason::Output });
+    }
     lifetimes(image)
 }
 
-fn tensor(image: &Image<'_>, index: u16) -> Result<(), ImageError> {
-    let bad = |what| ImageError::BadTensor { index, what };
-    let record = image.tensor_record(index).ok_or(bad("record is missing"))?;
-    let tensor = Tensor::read(record).ok_or(bad("record is truncated"))?;
-    let stored_len = record.u32(16).ok_or(bad("record is truncated"))?;
-    tensor.check(stored_len, image.header().arena_len).map_err(bad)
-}
-
-fn op(image: &Image<'_>, index: u16) -> Result<(), &'static str> {
-    let record = image.op_record(index).ok_or("record is missing")?;
-    let op = Op::read(record).ok_or("unknown operator")?;
-    let input = image.tensor(op.in0).ok_or("first input does not exist")?;
-    let output = image.tensor(op.out).ok_or("output does not exist")?;
-    check_inputs(image, &op)?;
-    check_numbers(&op, &output)?;
-    check_shapes(image, &op, &input, &output)?;
-    check_section(image, &op, &output)?;
-    check_arena(image, &op, &output)
-}
-
-fn check_inputs(image: &Image<'_>, op: &Op) -> Result<(), &'static str> {
-    let two = op.kind == OpKind::Add;
-    match (two, image.tensor(op.in1)) {
-        (true, None) => Err("second input does not exist"),
-        (false, _) if op.in1 != crate::NO_TENSOR => Err("has a second input it does not take"),
-        _ if op.inputs().any(|t| t == op.out) => Err("writes the tensor it reads"),
-        _ => Ok(()),
+#[inline(never)]
+fn op(image: &Image<'_>, index: u16) -> Result<(), Reason> {
+    // By reference: a record is looked at where it was read to, and not copied once more.
+    let Some(op) = &image.op(index) else { return Err(Reason::UnknownOperator) };
+    let Some(input) = &image.tensor(op.in0) else { return Err(Reason::NoFirstInput) };
+    let Some(output) = &image.tensor(op.out) else { return Err(Reason::NoOutput) };
+    match op.kind {
+        OpKind::Add if image.tensor(op.in1).is_none() => return Err(Reason::NoSecondInput),
+        OpKind::Add => {}
+        _ if op.in1 != NO_TENSOR => return Err(Reason::SecondInputNotTaken),
+        _ => {}
     }
+    if op.out == op.in0 || op.out == op.in1 {
+        return Err(Reason::WritesItsInput);
+    }
+    check_numbers(op, output)?;
+    if !shapes_fit(image, op, input, output) {
+        return Err(Reason::Shapes);
+    }
+    check_section(image, op, output)?;
+    check_scratch(image, op)
 }
 
-fn check_numbers(op: &Op, output: &Tensor) -> Result<(), &'static str> {
+#[inline(never)]
+fn check_numbers(op: &Op, output: &Tensor) -> Result<(), Reason> {
     let widths = if op.kind.has_weights() { matches!(op.w_bits, 2 | 4 | 8) } else { op.w_bits == 0 };
     match () {
-        () if !widths => Err("weight bits are not 2, 4 or 8 (0 without weights)"),
-        () if op.shift > 30 => Err("shift is over 30"),
-        () if op.act_min > op.act_max => Err("clamp bounds are crossed"),
-        () if op.act_max > output.max_code() => Err("clamp bound does not fit the output's bits"),
-        () if op.k_h == 0 || op.k_w == 0 => Err("kernel size is zero"),
-        () if op.stride_h == 0 || op.stride_w == 0 => Err("stride is zero"),
-        () if op.pad_top >= op.k_h || op.pad_left >= op.k_w => Err("padding is not smaller than the kernel"),
-        () if op.kind == OpKind::Add && !(0..=30).contains(&op.params[3]) => Err("add's shift is out of 0..=30"),
+        () if !widths => Err(Reason::WeightBits),
+        () if op.shift > 30 => Err(Reason::Shift),
+        () if op.act_min > op.act_max => Err(Reason::ClampCrossed),
+        () if op.act_max > output.max_code() => Err(Reason::ClampTooWide),
+        () if op.k_h == 0 || op.k_w == 0 => Err(Reason::ZeroKernel),
+        () if op.stride_h == 0 || op.stride_w == 0 => Err(Reason::ZeroStride),
+        () if op.pad_top >= op.k_h || op.pad_left >= op.k_w => Err(Reason::Padding),
+        () if op.kind == OpKind::Add && !(0..=30).contains(&op.params[3]) => Err(Reason::AddShift),
         () => Ok(()),
     }
 }
 
-fn check_shapes(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor) -> Result<(), &'static str> {
+#[inline(never)]
+fn shapes_fit(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor) -> bool {
     let same = |a: &Tensor, b: &Tensor| (a.h, a.w, a.c) == (b.h, b.w, b.c);
-    let ok = match op.kind {
+    match op.kind {
         OpKind::Conv2d => window_fits(op, input, output),
         OpKind::DepthwiseConv2d | OpKind::AveragePool | OpKind::MaxPool => {
             input.c == output.c && window_fits(op, input, output)
@@ -74,8 +79,7 @@ fn check_shapes(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor) -> 
         OpKind::Reshape => {
             input.elements() == output.elements() && (input.bits, input.zero) == (output.bits, output.zero)
         }
-    };
-    if ok { Ok(()) } else { Err("shapes of input and output do not fit the operator") }
+    }
 }
 
 /// Each output pixel's window must touch the input; padding at the end is implied by the output's size.
@@ -86,149 +90,154 @@ fn window_fits(op: &Op, input: &Tensor, output: &Tensor) -> bool {
     fits(output.h, op.stride_h, op.pad_top, input.h) && fits(output.w, op.stride_w, op.pad_left, input.w)
 }
 
-fn check_section(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<(), &'static str> {
+#[inline(never)]
+fn check_section(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<(), Reason> {
     let s = &op.section;
-    let within = |off: u32, len: u64, lo: u64, hi: u64| u64::from(off) >= lo && u64::from(off) + len <= hi;
-    let needs = op.kind.has_weights() || op.kind == OpKind::Softmax;
-    if !needs {
-        return if *s == Default::default() { Ok(()) } else { Err("has a section it does not take") };
+    if !op.kind.has_weights() && op.kind != OpKind::Softmax {
+        return if *s == Default::default() { Ok(()) } else { Err(Reason::SectionNotTaken) };
     }
     let header = image.header();
-    let tables_end = u64::from(header.ops_off) + u64::from(header.n_ops) * crate::OP_LEN as u64;
-    let section_end = u64::from(s.off) + u64::from(s.len);
-    let channels_len = if op.kind.has_weights() { u64::from(output.c) * 8 } else { 0 };
+    // The header's own checks: the table ends within the image.
+    let tables_end = header.ops_off + u32::from(header.n_ops) * OP_LEN as u32;
+    let channels_len = if op.kind.has_weights() { u32::from(output.c) * 8 } else { 0 };
+    let aligned = |off: u32| off.is_multiple_of(ALIGN as u32);
+    let in_section = |off: u32, len: u32| off.checked_sub(s.off).is_some_and(|from| fits(from, len, s.len));
     match () {
-        () if s.len == 0 || s.weights_len == 0 => Err("section is empty"),
-        () if !within(s.off, s.len.into(), tables_end, header.model_len.into()) => {
-            Err("section lies outside the model")
-        }
-        () if !(s.off as usize).is_multiple_of(1 << header.section_align_log2) => Err("section is not aligned"),
-        () if !within(s.weights_off, s.weights_len.into(), s.off.into(), section_end) => {
-            Err("weights lie outside the section")
-        }
-        () if !(s.weights_off as usize).is_multiple_of(ALIGN) => Err("weights are not aligned"),
-        () if channels_len > 0 && !within(s.channels_off, channels_len, s.off.into(), section_end) => {
-            Err("channel parameters lie outside the section")
-        }
-        () if !(s.channels_off as usize).is_multiple_of(ALIGN) => Err("channel parameters are not aligned"),
-        () if crate::bytes::range(image.bytes(), s.off, s.len).map(crate::crc32) != Some(s.crc) => {
-            Err("section CRC fails")
-        }
+        () if s.len == 0 || s.weights_len == 0 => Err(Reason::SectionEmpty),
+        () if s.off < tables_end || !fits(s.off, s.len, header.model_len) => Err(Reason::SectionOutside),
+        () if s.off & ((1 << header.section_align_log2) - 1) != 0 => Err(Reason::SectionMisaligned),
+        () if !in_section(s.weights_off, s.weights_len) => Err(Reason::WeightsOutsideSection),
+        () if !aligned(s.weights_off) => Err(Reason::WeightsMisaligned),
+        () if channels_len > 0 && !in_section(s.channels_off, channels_len) => Err(Reason::ChannelsOutside),
+        () if !aligned(s.channels_off) => Err(Reason::ChannelsMisaligned),
+        () if range(image.bytes(), s.off, s.len).map(crc32) != Some(s.crc) => Err(Reason::SectionChecksum),
         () => Ok(()),
     }
 }
 
-/// Scratch must lie in the arena and off every tensor the op touches; outputs must lie off inputs (but for an alias).
-fn check_arena(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<(), &'static str> {
-    let end = u64::from(op.scratch_off) + u64::from(op.scratch_len);
-    if end > u64::from(image.header().arena_len) {
-        return Err("scratch lies outside the arena");
+/// That scratch spares every living tensor, the op's own among them, is seen where lifetimes are.
+#[inline(never)]
+fn check_scratch(image: &Image<'_>, op: &Op) -> Result<(), Reason> {
+    match () {
+        () if !fits(op.scratch_off, op.scratch_len, image.header().arena_len) => Err(Reason::ScratchOutside),
+        () if !op.scratch_off.is_multiple_of(ALIGN as u32) => Err(Reason::ScratchMisaligned),
+        () => Ok(()),
     }
-    if !(op.scratch_off as usize).is_multiple_of(ALIGN) {
-        return Err("scratch is not aligned");
+}
+
+/// Whether `off + len <= end`.
+fn fits(off: u32, len: u32, end: u32) -> bool {
+    end.checked_sub(off).is_some_and(|room| len <= room)
+}
+
+#[inline(never)]
+fn vectors(image: &Image<'_>) -> Result<(), Reason> {
+    let lens = VectorLens::of(image).ok_or(Reason::VectorCount)?;
+    let header = image.header();
+    let end = u64::from(header.vectors_off) + u64::from(header.n_vectors) * lens.stride() as u64;
+    if end == u64::from(header.total_len) { Ok(()) } else { Err(Reason::VectorCount) }
+}
+
+/// Every tensor an op reads was written before; each tensor is written once; nobody writes the network's input.
+#[inline(never)]
+fn data_flow(image: &Image<'_>, index: u16) -> Result<(), Reason> {
+    let Some(links) = Links::of(image, index) else { return Ok(()) };
+    let unwritten =
+        |tensor| tensor != NO_TENSOR && definition(image, tensor).is_none_or(|step| step > u32::from(index));
+    if unwritten(links.in0) || unwritten(links.in1) {
+        return Err(Reason::ReadsUnwritten);
     }
-    let scratch = op.scratch_off as usize..end as usize;
-    if overlaps(&scratch, &span(output)) {
-        return Err("scratch overlaps the output");
-    }
-    for input in op.inputs().filter_map(|t| image.tensor(t)) {
-        if overlaps(&scratch, &span(&input)) {
-            return Err("scratch overlaps an input");
-        }
+    if definition(image, links.out) != Some(u32::from(index) + 1) {
+        return Err(Reason::SecondWriter);
     }
     Ok(())
 }
 
-fn vectors(image: &Image<'_>) -> Result<(), ImageError> {
-    let bad = ImageError::BadHeader { field: "n_vectors" };
-    let lens = VectorLens::of(image).ok_or(bad)?;
-    let header = image.header();
-    let end = u64::from(header.vectors_off) + u64::from(header.n_vectors) * lens.stride() as u64;
-    if end == u64::from(header.total_len) { Ok(()) } else { Err(bad) }
+/// What an op reads and writes: all that lifetimes depend on.
+struct Links {
+    kind: u8,
+    in0: u16,
+    in1: u16,
+    out: u16,
 }
 
-/// Every tensor an op reads was written before; each tensor is written once; nobody writes the network's input.
-fn data_flow(image: &Image<'_>) -> Result<(), ImageError> {
-    for (index, op) in image.ops().enumerate() {
-        let bad = |what| ImageError::BadOp { index: index as u16, what };
-        if op.inputs().any(|t| definition(image, t).is_none_or(|at| at > index)) {
-            return Err(bad("reads a tensor that is not written yet"));
-        }
-        if op.out == image.header().input || definition(image, op.out) != Some(index + 1) {
-            return Err(bad("writes a tensor that has another writer"));
-        }
-    }
-    match definition(image, image.header().output) {
-        Some(_) => Ok(()),
-        None => Err(ImageError::BadHeader { field: "output" }),
+impl Links {
+    fn of(image: &Image<'_>, index: u16) -> Option<Self> {
+        let record = image.op_record(index)?;
+        Some(Self { kind: record[0], in0: u16_at(record, 4), in1: u16_at(record, 6), out: u16_at(record, 8) })
     }
 }
 
 /// When a tensor comes to be: 0 for the network's input, `i + 1` for the output of op `i`, the first of them.
-fn definition(image: &Image<'_>, tensor: u16) -> Option<usize> {
+#[inline(never)]
+fn definition(image: &Image<'_>, tensor: u16) -> Option<u32> {
     if tensor == image.header().input {
         return Some(0);
     }
-    image.ops().position(|op| op.out == tensor).map(|i| i + 1)
+    let writes = |&index: &u16| Links::of(image, index).is_some_and(|links| links.out == tensor);
+    (0..image.header().n_ops).find(writes).map(|index| u32::from(index) + 1)
 }
 
 /// The steps `first..=last` during which a tensor's bytes must survive: step 0 is loading the input, `i + 1` op `i`.
-fn lifetime(image: &Image<'_>, tensor: u16) -> Option<(usize, usize)> {
+#[inline(never)]
+fn lifetime(image: &Image<'_>, tensor: u16) -> Option<(u32, u32)> {
     let first = definition(image, tensor)?;
-    let read = image.ops().enumerate().filter(|(_, op)| op.inputs().any(|t| t == tensor)).map(|(i, _)| i + 1).last();
-    let last = if tensor == image.header().output { image.header().n_ops as usize + 1 } else { read.unwrap_or(first) };
-    Some((first, last))
+    let n_ops = image.header().n_ops;
+    if tensor == image.header().output {
+        return Some((first, u32::from(n_ops) + 1));
+    }
+    let reads = |&index: &u16| Links::of(image, index).is_some_and(|links| links.in0 == tensor || links.in1 == tensor);
+    Some((first, (0..n_ops).rev().find(reads).map_or(first, |index| u32::from(index) + 1)))
 }
 
 /// No two tensors alive at the same step share arena bytes, except a reshape's output that is its input renamed;
 /// no op's scratch touches a living tensor.
+#[inline(never)]
 fn lifetimes(image: &Image<'_>) -> Result<(), ImageError> {
     let count = image.header().n_tensors;
     for first in 0..count {
         let Some(life) = lifetime(image, first) else { continue };
-        check_scratch_spares(image, first, life)?;
+        let Some(kept) = image.tensor(first) else { continue };
+        check_scratch_spares(image, &kept, life)?;
         for second in first + 1..count {
             let Some(other) = lifetime(image, second) else { continue };
+            let Some(beside) = image.tensor(second) else { continue };
             let together = life.0 <= other.1 && other.0 <= life.1;
-            if together && share_bytes(image, first, second) && !is_alias(image, first, second) {
-                return Err(ImageError::Overlap { first, second });
+            if together && overlap(span(&kept), span(&beside)) {
+                let renamed = span(&kept) == span(&beside) && reshapes(image, first, second);
+                if !renamed {
+                    return Err(ImageError::Overlap { first, second });
+                }
             }
         }
     }
     Ok(())
 }
 
-fn check_scratch_spares(image: &Image<'_>, tensor: u16, life: (usize, usize)) -> Result<(), ImageError> {
-    let Some(kept) = image.tensor(tensor) else { return Ok(()) };
-    for (index, op) in image.ops().enumerate().filter(|(i, _)| (life.0..=life.1).contains(&(i + 1))) {
-        let scratch = op.scratch_off as usize..(op.scratch_off + op.scratch_len) as usize;
-        if overlaps(&scratch, &span(&kept)) {
-            return Err(ImageError::BadOp { index: index as u16, what: "scratch overlaps a living tensor" });
+#[inline(never)]
+fn check_scratch_spares(image: &Image<'_>, kept: &Tensor, life: (u32, u32)) -> Result<(), ImageError> {
+    for index in 0..image.header().n_ops {
+        let alive = (life.0..=life.1).contains(&(u32::from(index) + 1));
+        let Some(op) = &image.op(index) else { continue };
+        if alive && overlap((op.scratch_off, op.scratch_off + op.scratch_len), span(kept)) {
+            return Err(ImageError::BadOp { index, what: Reason::ScratchOnLiving });
         }
     }
     Ok(())
 }
 
-fn share_bytes(image: &Image<'_>, first: u16, second: u16) -> bool {
-    match (image.tensor(first), image.tensor(second)) {
-        (Some(a), Some(b)) => overlaps(&span(&a), &span(&b)),
-        _ => false,
-    }
+/// Whether one of two tensors is a reshape of the other.
+fn reshapes(image: &Image<'_>, first: u16, second: u16) -> bool {
+    let pairs = [(first, second), (second, first)];
+    let renames = |links: Links| links.kind == OpKind::Reshape as u8 && pairs.contains(&(links.in0, links.out));
+    (0..image.header().n_ops).any(|index| Links::of(image, index).is_some_and(renames))
 }
 
-/// A reshape that moves nothing: same bytes at the same place, and only the renamed tensor is read afterwards.
-fn is_alias(image: &Image<'_>, first: u16, second: u16) -> bool {
-    image.ops().any(|op| {
-        let pair = (op.in0, op.out) == (first, second) || (op.in0, op.out) == (second, first);
-        let spans = image.tensor(first).zip(image.tensor(second)).is_some_and(|(a, b)| span(&a) == span(&b));
-        op.kind == OpKind::Reshape && pair && spans
-    })
+/// A checked tensor's bytes in the arena: first, and behind the last.
+fn span(tensor: &Tensor) -> (u32, u32) {
+    (tensor.arena_off, tensor.arena_off + tensor.bytes() as u32)
 }
 
-fn span(tensor: &Tensor) -> core::ops::Range<usize> {
-    tensor.arena_off as usize..tensor.arena_off as usize + tensor.bytes()
-}
-
-fn overlaps(a: &core::ops::Range<usize>, b: &core::ops::Range<usize>) -> bool {
-    a.start < b.end && b.start < a.end
+fn overlap(a: (u32, u32), b: (u32, u32)) -> bool {
+    a.0 < b.1 && b.0 < a.1
 }

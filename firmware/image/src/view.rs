@@ -1,6 +1,9 @@
 //! A checked image, read in place.
 
-use crate::bytes::{Record, range};
+use bitrack_reason::Reason;
+
+use crate::bytes::range;
+use crate::header::stored_id;
 use crate::validate;
 use crate::{ALIGN, HEADER_LEN, Header, ImageError, OP_LEN, Op, TENSOR_LEN, Tensor, crc32};
 
@@ -24,7 +27,7 @@ pub struct Vector<'a> {
 impl Vector<'_> {
     /// CRC-32 of op `index`'s packed output on the host, to name the first op that went wrong.
     pub fn op_crc(&self, index: usize) -> Option<u32> {
-        Record(self.op_crcs).u32(index.checked_mul(4)?)
+        self.op_crcs.get(index.checked_mul(4)?..)?.first_chunk().copied().map(u32::from_le_bytes)
     }
 }
 
@@ -33,12 +36,13 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// The first inconsistency found, see [`ImageError`]. No input makes it panic.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let header = Header::parse(bytes)?;
         let have = bytes.len() as u32;
         let whole = bytes.get(..header.total_len as usize);
         let bytes = whole.ok_or(ImageError::Truncated { needed: header.total_len, have })?;
-        let body = bytes.get(HEADER_LEN..).ok_or(ImageError::BadHeader { field: "total_len" })?;
+        let body = bytes.get(HEADER_LEN..).ok_or(ImageError::BadHeader { field: Reason::TotalLen })?;
         let computed = crc32(body);
         if computed != header.body_crc {
             return Err(ImageError::BodyCrc { stored: header.body_crc, computed });
@@ -53,17 +57,24 @@ impl<'a> Image<'a> {
         &self.header
     }
 
+    /// [`Header::image_id`], without computing it again.
+    pub fn id(&self) -> u32 {
+        self.bytes.first_chunk().map_or(0, stored_id)
+    }
+
     /// The image's own bytes, without what lies behind it in the slot.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// Tensor `index`, if there is one.
+    #[inline(never)]
     pub fn tensor(&self, index: u16) -> Option<Tensor> {
-        Tensor::read(self.tensor_record(index)?)
+        self.tensor_record(index).map(Tensor::read)
     }
 
     /// Op `index` in execution order, if there is one.
+    #[inline(never)]
     pub fn op(&self, index: u16) -> Option<Op> {
         Op::read(self.op_record(index)?)
     }
@@ -104,16 +115,17 @@ impl<'a> Image<'a> {
         })
     }
 
-    pub(crate) fn tensor_record(&self, index: u16) -> Option<Record<'a>> {
-        let off = self.header.tensors_off + u32::from(index) * TENSOR_LEN as u32;
-        let known = index < self.header.n_tensors;
-        known.then(|| range(self.bytes, off, TENSOR_LEN as u32)).flatten().map(Record)
+    pub(crate) fn tensor_record(&self, index: u16) -> Option<&'a [u8; TENSOR_LEN]> {
+        self.record(self.header.tensors_off, index, self.header.n_tensors)
     }
 
-    pub(crate) fn op_record(&self, index: u16) -> Option<Record<'a>> {
-        let off = self.header.ops_off + u32::from(index) * OP_LEN as u32;
-        let known = index < self.header.n_ops;
-        known.then(|| range(self.bytes, off, OP_LEN as u32)).flatten().map(Record)
+    pub(crate) fn op_record(&self, index: u16) -> Option<&'a [u8; OP_LEN]> {
+        self.record(self.header.ops_off, index, self.header.n_ops)
+    }
+
+    fn record<const LEN: usize>(&self, table: u32, index: u16, count: u16) -> Option<&'a [u8; LEN]> {
+        let at = table as usize + usize::from(index) * LEN;
+        self.bytes.get(at..).filter(|_| index < count)?.first_chunk()
     }
 }
 

@@ -1,7 +1,7 @@
 //! An image is either exactly what the builder made or an error: never a panic, never half-checked.
 
 use bitrack_image::builder::{ImageSpec, OpSpec, VectorSpec};
-use bitrack_image::{HEADER_LEN, Image, ImageError, Op, OpKind, Tensor, crc32};
+use bitrack_image::{HEADER_LEN, Image, ImageError, Op, OpKind, Reason, Tensor, crc32};
 use proptest::prelude::*;
 
 fn tensor(h: u16, w: u16, c: u16, bits: u8, arena_off: u32) -> Tensor {
@@ -79,6 +79,8 @@ fn different_images_have_different_ids() {
     };
     let ids = [id(&small()), other_weights(0), other_weights(69), id(&ImageSpec { model_id: 1, ..small() })];
     assert_eq!(ids[0], id(&small()));
+    let bytes = small().build().expect("valid");
+    assert_eq!(Image::parse(&bytes).expect("valid").id(), ids[0], "the stored checksum is the id");
     assert!((1..ids.len()).all(|i| !ids[..i].contains(&ids[i])), "{ids:08x?}");
 }
 
@@ -106,7 +108,7 @@ fn defects_are_named() {
     assert!(matches!(error(|s| s.tensors[1].arena_off = 20), ImageError::Overlap { first: 0, second: 1 }));
     assert!(matches!(error(|s| s.ops.swap(0, 2)), ImageError::BadOp { index: 0, .. }));
     assert!(matches!(error(|s| s.ops[1].op.out = 1), ImageError::BadOp { index: 1, .. }));
-    assert!(matches!(error(|s| s.vectors[0].input.truncate(3)), ImageError::BadHeader { field: "n_vectors" }));
+    assert!(matches!(error(|s| s.vectors[0].input.truncate(3)), ImageError::BadHeader { field: Reason::VectorCount }));
 }
 
 proptest! {

@@ -4,6 +4,7 @@
 //! last channel are written zero, so equal tensors are equal bytes.
 
 use crate::error::check_len;
+use crate::parts::Parts;
 use crate::{Bits, KernelError};
 
 /// Bytes of one pixel.
@@ -20,21 +21,21 @@ pub const fn tensor_bytes(h: u16, w: u16, c: u16, bits: Bits) -> usize {
 #[inline(always)]
 pub fn get(pixel: &[u8], c: usize, bits: Bits) -> u8 {
     let bit = c * bits.get() as usize;
-    (pixel[bit / 8] >> (bit % 8)) & bits.max_activation()
+    (pixel.part(bit / 8) >> (bit % 8)) & bits.max_activation()
 }
 
 /// Writes channel `c` of a packed pixel, whose bits must be zero before.
 #[inline(always)]
 pub(crate) fn or(pixel: &mut [u8], c: usize, bits: Bits, value: u8) {
     let bit = c * bits.get() as usize;
-    pixel[bit / 8] |= value << (bit % 8);
+    *pixel.part_mut(bit / 8) |= value << (bit % 8);
 }
 
 /// Replaces channel `c` of a packed pixel.
 #[inline(always)]
 pub(crate) fn put(pixel: &mut [u8], c: usize, bits: Bits, value: u8) {
     let bit = c * bits.get() as usize;
-    let byte = &mut pixel[bit / 8];
+    let byte = pixel.part_mut(bit / 8);
     *byte = *byte & !(bits.max_activation() << (bit % 8)) | value << (bit % 8);
 }
 

@@ -3,7 +3,7 @@
 use crate::error::check_len;
 use crate::runs::Sum;
 use crate::shape::ShapeError;
-use crate::{Bits, Kernel, KernelError, Needs, activations, built};
+use crate::{Bits, Kernel, KernelError, Needs, activations};
 
 /// Operands of `y = clamp(act_min, act_max, (x1 * mult1 + x2 * mult2 + bias) >> shift)` in 32 bits, arithmetic shift.
 ///
@@ -63,17 +63,18 @@ impl AddArgs<'_> {
     }
 }
 
+/// Whether it is compiled in.
+pub const BUILT: bool = Kernel::Add.is_built();
+
 /// What must be compiled in, by the widths of inputs and output.
 pub const fn needs([bits1, bits2, out_bits]: [Bits; 3]) -> Needs {
-    let [first, second] = [Some(Kernel::of_activations(bits1)), Some(Kernel::of_activations(bits2))];
-    [Some(Kernel::Add), first, second, Some(Kernel::of_activations(out_bits)), None]
+    Needs::of(Kernel::Add).and_activations(bits1, out_bits).and_activations(bits2, bits2)
 }
 
 /// Adds two packed tensors.
 #[inline(never)]
 pub fn run(args: AddArgs<'_>) -> Result<(), KernelError> {
     let bits = [args.bits1, args.bits2, args.out_bits];
-    built::check(Kernel::Add.is_built(), needs(bits))?;
     args.validate()?;
     let channels = usize::from(args.channels);
     let [act_min, act_max] = [args.act_min, args.act_max];

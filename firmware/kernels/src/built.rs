@@ -1,7 +1,7 @@
 //! Which kernels are compiled in. All of them, unless a build names the features it wants: a runner for one network leaves out
-//! what that does not use, and refuses what it then lacks.
+//! what that does not use. Who runs kernels asks for what is [missing](Needs::missing) first.
 
-use crate::{Bits, KernelError};
+use crate::Bits;
 
 macro_rules! kernels {
     ($($(#[$doc:meta])* $kernel:ident $name:literal,)*) => {
@@ -29,13 +29,6 @@ macro_rules! kernels {
             pub const fn is_built(self) -> bool {
                 match self {
                     $(Kernel::$kernel => cfg!(feature = $name),)*
-                }
-            }
-
-            /// What to say where it is not.
-            pub const fn lacking(self) -> &'static str {
-                match self {
-                    $(Kernel::$kernel => concat!("the runner is built without ", $name),)*
                 }
             }
         }
@@ -102,31 +95,63 @@ impl Kernel {
     }
 }
 
-/// The kernels that an operator needs, at most so many.
-pub type Needs = [Option<Kernel>; 5];
+/// The kernels that an operator needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs(u32);
 
-/// Refuses what is not compiled in. `any` says whether anything of the operator is: where it is not, the compiler sees it and
-/// drops what would come after.
-#[inline(always)]
-pub(crate) fn check(any: bool, needs: Needs) -> Result<(), KernelError> {
-    if !any && let Some(kernel) = needs[0] {
-        return Err(KernelError::NotBuilt(kernel));
+const _: () = assert!(Kernel::ALL.len() <= 32, "a kernel is a bit of `Needs`");
+
+impl Needs {
+    /// None.
+    pub const NONE: Needs = Needs(0);
+
+    /// All that are compiled in.
+    const BUILT: Needs = {
+        let (mut built, mut at) = (Needs::NONE, 0);
+        while at < Kernel::ALL.len() {
+            if Kernel::ALL[at].is_built() {
+                built = built.and(Kernel::ALL[at]);
+            }
+            at += 1;
+        }
+        built
+    };
+
+    /// One.
+    pub const fn of(kernel: Kernel) -> Self {
+        Needs(1 << kernel as u32)
     }
-    if Kernel::ALL_BUILT {
-        return Ok(());
+
+    /// One more.
+    pub const fn and(self, kernel: Kernel) -> Self {
+        Needs(self.0 | 1 << kernel as u32)
     }
-    match needs.into_iter().flatten().find(|kernel| !kernel.is_built()) {
-        Some(kernel) => Err(KernelError::NotBuilt(kernel)),
-        None => Ok(()),
+
+    /// Those of activations too. Out of line: inlined into every operator's needs, it is a table in each.
+    #[inline(never)]
+    pub(crate) const fn and_activations(self, input: Bits, output: Bits) -> Self {
+        self.and(Kernel::of_activations(input)).and(Kernel::of_activations(output))
+    }
+
+    /// The first that is not compiled in.
+    pub fn missing(self) -> Option<Kernel> {
+        if Kernel::ALL_BUILT { None } else { Needs(self.0 & !Self::BUILT.0).first() }
+    }
+
+    /// All of them, in the order of [`Kernel::ALL`].
+    pub fn kernels(self) -> impl Iterator<Item = Kernel> {
+        Kernel::ALL.iter().copied().filter(move |&kernel| self.0 & Needs::of(kernel).0 != 0)
+    }
+
+    #[inline(never)]
+    fn first(self) -> Option<Kernel> {
+        Kernel::ALL.get(self.0.trailing_zeros() as usize).copied()
     }
 }
 
-/// Where a kernel would be that [`check`] has refused.
+/// Where a kernel would be that nobody may ask for, since it was [missing](Needs::missing).
 #[cfg(target_arch = "arm")]
-#[cold]
-pub(crate) fn missing() -> ! {
-    unreachable!("kernels that are not built are refused before they are asked for")
-}
+pub(crate) use crate::parts::bug as missing;
 
 /// `$of_b8`, `$of_b4` or `$of_b2` by the width of activations, as far as compiled in.
 #[cfg(target_arch = "arm")]
@@ -160,5 +185,13 @@ mod tests {
     #[test]
     fn this_build_lacks_nothing() {
         assert!(Kernel::ALL.iter().all(|kernel| kernel.is_built()));
+        assert!(Kernel::ALL.iter().all(|&kernel| Needs::of(kernel).missing().is_none()));
+    }
+
+    #[test]
+    fn needs_are_a_set() {
+        let needs = Needs::of(Kernel::Softmax).and(Kernel::Conv2dW8).and(Kernel::Softmax);
+        assert_eq!(needs.kernels().collect::<Vec<_>>(), [Kernel::Conv2dW8, Kernel::Softmax]);
+        assert_eq!((needs.first(), Needs::NONE.first()), (Some(Kernel::Conv2dW8), None));
     }
 }

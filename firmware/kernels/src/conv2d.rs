@@ -3,8 +3,9 @@
 use crate::columns::{Order, Windows, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
+use crate::parts::Parts;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvShape, Kernel, KernelError, Needs, activations, built};
+use crate::{Bits, ConvShape, Kernel, KernelError, Needs, activations};
 
 /// Operands of a convolution or depthwise convolution.
 pub struct ConvArgs<'a> {
@@ -34,6 +35,7 @@ pub struct ConvArgs<'a> {
 
 impl ConvArgs<'_> {
     /// Checks everything but the shape and the lengths that depend on the operator.
+    #[inline(never)]
     pub(crate) fn validate(&self, weights_len: usize, scratch_len: usize) -> Result<(), KernelError> {
         self.requant.validate(self.out_bits)?;
         if self.in_zero > self.in_bits.max_activation() {
@@ -42,9 +44,7 @@ impl ConvArgs<'_> {
         check_len("channels", self.channels.len(), usize::from(self.shape.out_c))?;
         check_len("input", self.input.len(), self.shape.input_bytes(self.in_bits))?;
         check_len("output", self.output.len(), self.shape.output_bytes(self.out_bits))?;
-        check_len("weights", self.weights.len(), weights_len)?;
-        check_words("weights", self.weights, weights_len)?;
-        check_words("scratch", self.scratch, scratch_len)
+        check_words((self.weights, weights_len), (self.scratch, scratch_len))
     }
 }
 
@@ -71,6 +71,13 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &
     layout::pack(plain, usize::from(shape.out_c), [rows, row], row.next_multiple_of(4), order, w_bits, out)
 }
 
+/// Whether any of it is compiled in.
+pub const BUILT: bool = Kernel::Conv2dW8.is_built()
+    || Kernel::Conv2dW4A8.is_built()
+    || Kernel::Conv2dW4Narrow.is_built()
+    || Kernel::Conv2dW2A8.is_built()
+    || Kernel::Conv2dW2Narrow.is_built();
+
 /// What must be compiled in.
 pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
     let kernel = match (w_bits, in_bits) {
@@ -80,25 +87,19 @@ pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
         (Bits::B2, Bits::B8) => Kernel::Conv2dW2A8,
         (Bits::B2, _) => Kernel::Conv2dW2Narrow,
     };
-    [Some(kernel), Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits)), None, None]
+    Needs::of(kernel).and_activations(in_bits, out_bits)
 }
 
 /// Runs the convolution.
 #[inline(never)]
 pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, in_zero, requant, .. } = args;
-    const BUILT: bool = Kernel::Conv2dW8.is_built()
-        || Kernel::Conv2dW4A8.is_built()
-        || Kernel::Conv2dW4Narrow.is_built()
-        || Kernel::Conv2dW2A8.is_built()
-        || Kernel::Conv2dW2Narrow.is_built();
-    built::check(BUILT, needs(w_bits, in_bits, out_bits))?;
     shape.validate()?;
     args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
-    let panel = Panel::new::<2>(args.weights, args.channels, k4(&shape), [w_bits, in_bits, out_bits], requant)?;
+    let panel = Panel::new::<2>(args.weights, args.channels, k4(&shape), [w_bits, in_bits, out_bits], requant);
     let windows = Windows::new(&shape, in_bits, in_zero, args.input);
     let pixel_bytes = activations::pixel_bytes(usize::from(shape.out_c), out_bits);
-    let words = &mut as_words(args.scratch)[..k4(&shape)];
+    let words = as_words(args.scratch).part_mut(..k4(&shape));
     let mut pixels = windows.walk();
     let mut at = 0;
     while let Some(first) = pixels.next() {

@@ -1,6 +1,6 @@
 //! What a kernel refuses. A kernel that returns an error has written nothing.
 
-use crate::{Kernel, ShapeError};
+use crate::ShapeError;
 
 /// Why a kernel did not run. Every buffer is checked before the first value is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,6 @@ pub enum KernelError {
         /// Which buffer.
         buffer: &'static str,
     },
-    /// The kernel is not compiled in.
-    NotBuilt(Kernel),
     /// A constant is outside the range its formula is defined for.
     Constant {
         /// Which constant.
@@ -38,7 +36,6 @@ impl core::fmt::Display for KernelError {
             KernelError::Length { buffer, got, want } => {
                 write!(f, "{buffer}: {got} elements, the shape asks for {want}")
             }
-            KernelError::NotBuilt(kernel) => f.write_str(kernel.lacking()),
             KernelError::Misaligned { buffer } => write!(f, "{buffer}: not 4-byte aligned"),
             KernelError::Constant { name } => write!(f, "{name}: out of range"),
         }
@@ -58,14 +55,16 @@ pub(crate) fn check_len(buffer: &'static str, got: usize, want: usize) -> Result
     if got == want { Ok(()) } else { Err(KernelError::Length { buffer, got, want }) }
 }
 
-/// Checks that `slice` holds at least `want` bytes and starts at a word boundary.
-pub(crate) fn check_words(buffer: &'static str, slice: &[u8], want: usize) -> Result<(), KernelError> {
-    if slice.len() < want {
-        let got = slice.len();
-        return Err(KernelError::Length { buffer, got, want });
+/// Checks that `weights` are exactly `want` bytes and `scratch` at least as many as it must be, and that both start at word
+/// boundaries. A kernel always needs some of either.
+#[inline(always)]
+pub(crate) fn check_words(weights: (&[u8], usize), scratch: (&[u8], usize)) -> Result<(), KernelError> {
+    check_len("weights", weights.0.len(), weights.1)?;
+    if scratch.0.len() < scratch.1 {
+        return Err(KernelError::Length { buffer: "scratch", got: scratch.0.len(), want: scratch.1 });
     }
-    if want > 0 && !slice.as_ptr().addr().is_multiple_of(4) {
-        return Err(KernelError::Misaligned { buffer });
+    match (weights.0.as_ptr().addr() | scratch.0.as_ptr().addr()).is_multiple_of(4) {
+        true => Ok(()),
+        false => Err(KernelError::Misaligned { buffer: "weights or scratch" }),
     }
-    Ok(())
 }

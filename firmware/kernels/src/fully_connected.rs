@@ -4,7 +4,7 @@ use crate::columns::{Lane, Order, Writer, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
-use crate::{Bits, FcShape, Kernel, KernelError, Needs, built};
+use crate::{Bits, FcShape, Kernel, KernelError, Needs};
 
 /// Operands of a fully connected layer.
 pub struct FcArgs<'a> {
@@ -38,10 +38,8 @@ impl FcArgs<'_> {
         check_len("input", self.input.len(), self.shape.input_bytes(self.in_bits))?;
         check_len("output", self.output.len(), self.shape.output_bytes(self.out_bits))?;
         let weights = weights_len(&self.shape, self.w_bits);
-        check_len("weights", self.weights.len(), weights)?;
-        check_words("weights", self.weights, weights)?;
         let scratch = scratch_len(&self.shape, self.w_bits, self.in_bits, self.out_bits);
-        check_words("scratch", self.scratch, scratch)
+        check_words((self.weights, weights), (self.scratch, scratch))
     }
 }
 
@@ -79,6 +77,12 @@ pub fn pack(shape: &FcShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &mu
     )
 }
 
+/// Whether any of it is compiled in.
+pub const BUILT: bool = Kernel::FullyConnectedW8.is_built()
+    || Kernel::FullyConnectedW4A8.is_built()
+    || Kernel::FullyConnectedW4Narrow.is_built()
+    || Kernel::FullyConnectedW2.is_built();
+
 /// What must be compiled in.
 pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
     let kernel = match (w_bits, in_bits) {
@@ -87,21 +91,16 @@ pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
         (Bits::B4, _) => Kernel::FullyConnectedW4Narrow,
         (Bits::B2, _) => Kernel::FullyConnectedW2,
     };
-    [Some(kernel), Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits)), None, None]
+    Needs::of(kernel).and_activations(in_bits, out_bits)
 }
 
 /// Runs the layer.
 #[inline(never)]
 pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
-    const BUILT: bool = Kernel::FullyConnectedW8.is_built()
-        || Kernel::FullyConnectedW4A8.is_built()
-        || Kernel::FullyConnectedW4Narrow.is_built()
-        || Kernel::FullyConnectedW2.is_built();
-    built::check(BUILT, needs(args.w_bits, args.in_bits, args.out_bits))?;
     args.validate()?;
     let k = k8(&args.shape);
     let bits = [args.w_bits, args.in_bits, args.out_bits];
-    let panel = Panel::new::<1>(args.weights, args.channels, k, bits, args.requant)?;
+    let panel = Panel::new::<1>(args.weights, args.channels, k, bits, args.requant);
     let words = &mut as_words(args.scratch)[..k / 2];
     let mut writer = Writer::new(words, Lane::ALONE, order(args.in_bits));
     writer.expand(args.input, args.shape.in_features as usize, args.in_bits);

@@ -33,6 +33,7 @@ pub mod depthwise;
 mod error;
 pub mod fully_connected;
 mod matmul;
+mod parts;
 pub mod pool;
 mod quads;
 pub mod reference;

@@ -3,11 +3,12 @@
 use core::ops::Range;
 
 use crate::error::check_len;
+use crate::parts::{self, Parts};
 use crate::quads::{self, QUAD, quad_bytes};
 use crate::requant::{Requant, Rescale, multiply_round, requantize};
 use crate::runs::Run;
 use crate::shape::ShapeError;
-use crate::{Bits, Kernel, KernelError, Needs, PoolShape, activations, built};
+use crate::{Bits, Kernel, KernelError, Needs, PoolShape, activations};
 
 /// Operands of average pooling.
 ///
@@ -51,23 +52,26 @@ pub struct MaxArgs<'a> {
 /// The largest window of an average: keeps `sum * mult * k_h * k_w` within 64 bits.
 pub const MAX_AVERAGE_WINDOW: u32 = 1 << 16;
 
+/// Whether average pooling is compiled in.
+pub const AVERAGE_BUILT: bool = Kernel::AveragePool.is_built();
+
+/// Whether max pooling is compiled in.
+pub const MAX_BUILT: bool = Kernel::MaxPool.is_built();
+
 /// What average pooling needs compiled in.
 pub const fn average_needs(in_bits: Bits, out_bits: Bits) -> Needs {
-    let [input, output] = [Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits))];
-    [Some(Kernel::AveragePool), input, output, None, None]
+    Needs::of(Kernel::AveragePool).and_activations(in_bits, out_bits)
 }
 
 /// What max pooling needs compiled in.
 pub const fn max_needs(in_bits: Bits, out_bits: Bits) -> Needs {
-    let [input, output] = [Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits))];
-    [Some(Kernel::MaxPool), input, output, None, None]
+    Needs::of(Kernel::MaxPool).and_activations(in_bits, out_bits)
 }
 
 /// Average pooling.
 #[inline(never)]
 pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
     let AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
-    built::check(Kernel::AveragePool.is_built(), average_needs(in_bits, out_bits))?;
     validate(&shape, in_bits, out_bits, input, output)?;
     rescale.requant.validate(out_bits)?;
     let full = u32::from(shape.k_h) * u32::from(shape.k_w);
@@ -86,7 +90,6 @@ pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
 #[inline(never)]
 pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
     let MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
-    built::check(Kernel::MaxPool.is_built(), max_needs(in_bits, out_bits))?;
     validate(&shape, in_bits, out_bits, input, output)?;
     match rescale {
         Some(rescale) => rescale.requant.validate(out_bits)?,
@@ -116,7 +119,7 @@ fn average_of(acc: i32, mult: i64, requant: Requant) -> u8 {
         _ => ((i64::from(acc).wrapping_mul(mult) << requant.shift).wrapping_add(1 << 31) >> 32) as i32,
     };
     let y = scaled.saturating_add(requant.out_zero.into());
-    y.clamp(requant.act_min.into(), requant.act_max.into()) as u8
+    y.max(requant.act_min.into()).min(requant.act_max.into()) as u8
 }
 
 /// `floor(mult * full / count)` for `full` and `count` up to [`MAX_AVERAGE_WINDOW`]: a long division by digits of 16 bits, each
@@ -126,8 +129,9 @@ fn stretched(mult: u32, full: u32, count: u32) -> i64 {
     let (mut quotient, mut rest) = (0, 0);
     for digit in [32, 16, 0].map(|at| (product >> at) as u32 & 0xFFFF) {
         let part = rest << 16 | digit;
-        quotient = quotient << 16 | i64::from(part / count);
-        rest = part % count;
+        let digit = parts::quotient(part as usize, count as usize) as u32;
+        quotient = quotient << 16 | i64::from(digit);
+        rest = part - digit * count;
     }
     quotient
 }
@@ -147,7 +151,7 @@ impl Window<'_> {
 
     fn rows(&self) -> impl Iterator<Item = Run<'_>> {
         let first = self.first;
-        (0..self.rows).map(move |row| Run { bytes: &first.bytes[row * self.row_bytes..], ..first })
+        (0..self.rows).map(move |row| Run { bytes: first.bytes.part(row * self.row_bytes..), ..first })
     }
 
     fn sums(&self) -> [i32; QUAD] {
@@ -180,8 +184,9 @@ fn for_each_quad(
     let pixel_bytes = activations::pixel_bytes(channels, in_bits);
     let row_bytes = usize::from(shape.in_w) * pixel_bytes;
     let out_stride = activations::pixel_bytes(channels, out_bits);
-    for (index, pixel) in output.chunks_exact_mut(out_stride).enumerate() {
-        let (row, column) = (index / usize::from(shape.out_w), index % usize::from(shape.out_w));
+    let (mut row, mut column) = (0, 0);
+    for index in 0..usize::from(shape.out_h) * usize::from(shape.out_w) {
+        let pixel = output.part_mut(index * out_stride..);
         let rows = span(row, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h);
         let columns = span(column, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w);
         let start = rows.start * row_bytes + columns.start * pixel_bytes;
@@ -193,7 +198,7 @@ fn for_each_quad(
             let live = QUAD.min(channels - first);
             let window = Window {
                 first: Run {
-                    bytes: &input[start + quad_bytes(first, in_bits)..],
+                    bytes: input.part(start + quad_bytes(first, in_bits)..),
                     step: pixel_bytes,
                     count: column_count,
                     bits: in_bits,
@@ -202,7 +207,11 @@ fn for_each_quad(
                 row_bytes,
             };
             let word = u32::from_le_bytes(value(&window));
-            quads::write(&mut pixel[quad_bytes(first, out_bits)..], word, live, out_bits);
+            quads::write(pixel.part_mut(quad_bytes(first, out_bits)..), word, live, out_bits);
+        }
+        column += 1;
+        if column == usize::from(shape.out_w) {
+            (row, column) = (row + 1, 0);
         }
     }
 }

@@ -79,7 +79,7 @@ impl Requant {
 pub fn requantize(acc: i32, mult: i32, requant: Requant) -> u8 {
     let scaled = multiply_round(acc << requant.shift, mult);
     let y = scaled.wrapping_add(i32::from(requant.out_zero));
-    y.clamp(i32::from(requant.act_min), i32::from(requant.act_max)) as u8
+    y.max(requant.act_min.into()).min(requant.act_max.into()) as u8
 }
 
 /// `floor((a * b + 2^31) / 2^32)`: Cortex-M's `SMMULR`.

@@ -2,7 +2,7 @@
 
 use crate::error::check_len;
 use crate::shape::ShapeError;
-use crate::{Bits, Kernel, KernelError, activations, built};
+use crate::{Bits, Kernel, KernelError, Needs, activations};
 
 /// Operands of a reshape. Only the split into pixels and channels matters to the packing.
 pub struct ReshapeArgs<'a> {
@@ -46,10 +46,15 @@ pub const fn is_alias(in_c: u32, out_c: u32, bits: Bits) -> bool {
     in_c == out_c || (in_c * width).is_multiple_of(8) && (out_c * width).is_multiple_of(8)
 }
 
+/// Whether it is compiled in.
+pub const BUILT: bool = Kernel::Reshape.is_built();
+
+/// What must be compiled in, unless input and output are the same bytes at the same place.
+pub const NEEDS: Needs = Needs::of(Kernel::Reshape);
+
 /// Copies the values in row-major order into the output's packing.
 #[inline(never)]
 pub fn run(args: ReshapeArgs<'_>) -> Result<(), KernelError> {
-    built::check(Kernel::Reshape.is_built(), [Some(Kernel::Reshape), None, None, None, None])?;
     args.validate()?;
     if is_alias(args.in_c, args.out_c, args.bits) {
         args.output.copy_from_slice(args.input);

@@ -13,7 +13,7 @@ pub mod arm;
 pub mod board;
 mod counter;
 mod measure;
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", any(feature = "mps2-an386", feature = "mps2-an500")))]
 pub mod mps2;
 mod paint;
 mod report;

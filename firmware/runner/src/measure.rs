@@ -37,6 +37,7 @@ pub struct Measurement<'a, B, S> {
 
 impl<B: Board, S: Stack> Measurement<'_, B, S> {
     /// Runs as asked and sends every report but the last, which it returns.
+    #[inline(never)]
     pub fn perform(mut self, request: RunRequest) -> RunReport {
         let (first_ticks, marks) = self.painted_run();
         let mut judge = Judge::new(self.expected, self.output());
@@ -64,6 +65,7 @@ impl<B: Board, S: Stack> Measurement<'_, B, S> {
 
     /// The first run of all, warm-up or not, between painting and looking. Only here: sending reports uses stack too,
     /// and painting again would empty the caches that the warm-up has filled.
+    #[inline(never)]
     fn painted_run(&mut self) -> (u64, Marks) {
         Pattern::First.paint(self.arena);
         self.stack.paint();
@@ -80,6 +82,7 @@ impl<B: Board, S: Stack> Measurement<'_, B, S> {
     }
 
     /// A run that reports every op; returns their number and the arena's high-water mark.
+    #[inline(never)]
     fn observed_run(&mut self, request: RunRequest) -> (u16, u32) {
         Pattern::Second.paint(self.arena);
         let mut reporter = Reporter { board: self.board, seq: self.seq, request };

@@ -37,6 +37,16 @@ const NVIC_ENABLE: *mut u32 = ptr::without_provenance_mut(0xE000_E100);
 const NVIC_CLEAR_PENDING: *mut u32 = ptr::without_provenance_mut(0xE000_E280);
 const UART_RX_IRQ: u32 = 1;
 
+/// One entry, for the interrupt that is enabled. None is ever taken: they wake the core and stay masked.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+static __INTERRUPTS: [unsafe extern "C" fn(); 1] = [default_handler];
+
+unsafe extern "C" {
+    #[link_name = "DefaultHandler"]
+    fn default_handler();
+}
+
 /// CMSDK timer 0, 32 bits, counts down at 25 MHz: control (bit 0 runs), value, reload.
 const TIMER: *mut u32 = ptr::without_provenance_mut(0x4000_0000);
 const TIMER_CONTROL: usize = 0;

@@ -2,7 +2,7 @@
 
 use bitrack_engine::LoadError;
 use bitrack_image::{ImageError, VERSION};
-use bitrack_wire::BoardError;
+use bitrack_wire::{BoardError, ImagePart, Reason};
 
 /// Why an image was refused.
 pub fn load_error(error: LoadError) -> BoardError {
@@ -10,22 +10,21 @@ pub fn load_error(error: LoadError) -> BoardError {
         LoadError::Image(error) => image_error(error),
         LoadError::ArenaTooSmall { needed, have } => BoardError::ArenaTooSmall { needed, have },
         LoadError::ForeignLayout { found, known } => BoardError::ForeignLayout { found, known },
-        LoadError::Misaligned => BoardError::BadHeader { what: "image does not start at a multiple of 4".into() },
-        LoadError::Op { index, what } => BoardError::BadOp { index, what: what.into() },
+        LoadError::Misaligned => BoardError::BadHeader { what: Reason::Misaligned },
+        LoadError::Op { index, what } => BoardError::BadOp { index, what },
     }
 }
 
 fn image_error(error: ImageError) -> BoardError {
-    let bad_crc = |part: &str, stored, computed| BoardError::BadCrc { part: part.into(), stored, computed };
     match error {
         ImageError::Truncated { needed, have } => BoardError::Truncated { needed, have },
         ImageError::BadMagic => BoardError::BadMagic,
         ImageError::UnsupportedVersion { found } => BoardError::UnsupportedImage { found, known: VERSION },
-        ImageError::HeaderCrc { stored, computed } => bad_crc("header", stored, computed),
-        ImageError::BodyCrc { stored, computed } => bad_crc("body", stored, computed),
-        ImageError::BadHeader { field } => BoardError::BadHeader { what: field.into() },
-        ImageError::BadTensor { index, what } => BoardError::BadTensor { index, what: what.into() },
-        ImageError::BadOp { index, what } => BoardError::BadOp { index, what: what.into() },
+        ImageError::HeaderCrc { stored, computed } => BoardError::BadCrc { part: ImagePart::Header, stored, computed },
+        ImageError::BodyCrc { stored, computed } => BoardError::BadCrc { part: ImagePart::Body, stored, computed },
+        ImageError::BadHeader { field } => BoardError::BadHeader { what: field },
+        ImageError::BadTensor { index, what } => BoardError::BadTensor { index, what },
+        ImageError::BadOp { index, what } => BoardError::BadOp { index, what },
         ImageError::Overlap { first, second } => BoardError::Overlap { first, second },
     }
 }

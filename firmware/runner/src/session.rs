@@ -4,7 +4,7 @@ use bitrack_engine::Engine;
 use bitrack_image::VERSION;
 use bitrack_wire::{
     BoardError, Decoder, Frame, FrameError, HelloReply, ImageInfo, MAX_CHUNK, MAX_FRAME, Request, Response, RunReport,
-    RunRequest, Source, UNSOLICITED, WIRE_VERSION, encode,
+    RunRequest, Source, Text, UNSOLICITED, WIRE_VERSION, encode,
 };
 
 use crate::REVISION;
@@ -39,6 +39,7 @@ struct Loaded {
 
 impl Loaded {
     /// Where an uploaded input lies: at the arena's end, off the image's own part.
+    #[inline(never)]
     fn staging(&self, arena_len: usize) -> Result<core::ops::Range<usize>, BoardError> {
         let input_len = self.engine.input().bytes();
         let needed = self.engine.image().header().arena_len as usize + input_len;
@@ -48,6 +49,7 @@ impl Loaded {
         }
     }
 
+    #[inline(never)]
     fn take_input(&mut self, arena: &mut [u8], offset: u32, data: &[u8]) -> Result<(), BoardError> {
         let place = self.staging(arena.len())?;
         let (at, needed) = (offset as usize, place.len());
@@ -89,6 +91,7 @@ impl<B: Board, S: Stack> Session<B, S> {
     }
 
     /// Answers one frame.
+    #[inline(never)]
     pub fn answer(&mut self, frame: Result<Frame<'_>, FrameError>) -> Next {
         let (seq, request) = match frame.map(|f| (f.seq, f.request())) {
             Ok((seq, Ok(request))) => (seq, request),
@@ -108,6 +111,7 @@ impl<B: Board, S: Stack> Session<B, S> {
         if request == Request::Reset { Next::Restart } else { Next::Listen }
     }
 
+    #[inline(never)]
     fn refuse(&mut self, seq: u16, error: FrameError) -> Next {
         let error = match error {
             // Answering one's own echo would never end.
@@ -122,12 +126,13 @@ impl<B: Board, S: Stack> Session<B, S> {
         Next::Listen
     }
 
+    #[inline(never)]
     fn hello(&self) -> HelloReply {
         HelloReply {
             wire_version: WIRE_VERSION,
             image_version: VERSION,
-            firmware_revision: REVISION.into(),
-            board_type: B::TYPE.into(),
+            firmware_revision: const { Text::new(REVISION) },
+            board_type: const { Text::new(B::TYPE) },
             chip_id: self.board.chip_id(),
             clock_hz: self.board.clock_hz(),
             timer_unit: B::TIMER_UNIT,
@@ -137,6 +142,7 @@ impl<B: Board, S: Stack> Session<B, S> {
         }
     }
 
+    #[inline(never)]
     fn load(&mut self, slot: u8, offset: u32, len: u32) -> Result<ImageInfo, BoardError> {
         self.loaded = None;
         let slots = B::SLOTS.iter().flatten().count() as u8;
@@ -145,8 +151,8 @@ impl<B: Board, S: Stack> Session<B, S> {
         let end = offset.checked_add(len).ok_or(outside)?;
         let bytes = bytes.get(offset as usize..end as usize).ok_or(outside)?;
         let engine = Engine::load(bytes, self.arena.len()).map_err(load_error)?;
-        let header = *engine.image().header();
-        let image_id = header.image_id();
+        let header = engine.image().header();
+        let image_id = engine.image().id();
         let info = ImageInfo {
             image_id,
             n_ops: header.n_ops,
@@ -160,6 +166,7 @@ impl<B: Board, S: Stack> Session<B, S> {
         Ok(info)
     }
 
+    #[inline(never)]
     fn set_input(&mut self, offset: u32, data: &[u8]) -> Result<Response<'static>, BoardError> {
         let loaded = self.loaded.as_mut().ok_or(BoardError::NoImage)?;
         loaded.take_input(self.arena, offset, data)?;
@@ -167,6 +174,7 @@ impl<B: Board, S: Stack> Session<B, S> {
         Ok(Response::InputAck { received: loaded.received as u32, needed })
     }
 
+    #[inline(never)]
     fn run(&mut self, seq: u16, request: RunRequest) -> Result<RunReport, BoardError> {
         let loaded = self.loaded.as_mut().ok_or(BoardError::NoImage)?;
         if request.repeats == 0 {
@@ -196,6 +204,7 @@ impl<B: Board, S: Stack> Session<B, S> {
             .perform(request))
     }
 
+    #[inline(never)]
     fn read_output(&mut self, seq: u16, offset: u32, len: u16) -> Next {
         let reply = match self.loaded.as_ref().filter(|loaded| loaded.has_output) {
             None => Response::Error(BoardError::NoOutput),

@@ -323,7 +323,7 @@ fn a_bad_image_says_what_is_bad_and_is_not_run() {
     image[HEADER_LEN + 3] ^= 1;
     let mut client = client(&image);
     let error = refusal(client.load_image(0, 0, SLOT_LEN as u32, SOON));
-    assert!(matches!(error, BoardError::BadCrc { part, .. } if part.as_str() == "body"), "{error}");
+    assert!(matches!(error, BoardError::BadCrc { part, .. } if part == ImagePart::Body), "{error}");
     assert_eq!(refusal(client.run(on_vector(0), SOON, |_, _| ())), BoardError::NoImage);
     let big = network(ARENA_LEN as u32 + 4).build().expect("image is consistent");
     let error = refusal(self::client(&big).load_image(0, 0, SLOT_LEN as u32, SOON));

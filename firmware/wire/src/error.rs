@@ -1,11 +1,11 @@
 //! What a board says when it cannot do what it was asked.
 
-use serde::{Deserialize, Serialize};
-
-use crate::Text;
+use crate::Reason;
+use crate::codec::{Body, Value, alternatives};
+use crate::frame::Stuffer;
 
 /// Why a request failed on the board. Offsets and lengths are bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BoardError {
     /// A frame arrived with another protocol version.
     #[error("the board speaks wire version {board}, the host {host}")]
@@ -28,13 +28,13 @@ pub enum BoardError {
     #[error("image is truncated: {needed} bytes needed, {have} present")]
     Truncated { needed: u32, have: u32 },
     #[error("image checksum fails over the {part}: {stored:08x} stored, {computed:08x} computed")]
-    BadCrc { part: Text<16>, stored: u32, computed: u32 },
+    BadCrc { part: ImagePart, stored: u32, computed: u32 },
     #[error("image header: {what}")]
-    BadHeader { what: Text<56> },
+    BadHeader { what: Reason },
     #[error("tensor {index}: {what}")]
-    BadTensor { index: u16, what: Text<56> },
+    BadTensor { index: u16, what: Reason },
     #[error("op {index}: {what}")]
-    BadOp { index: u16, what: Text<56> },
+    BadOp { index: u16, what: Reason },
     #[error("tensors {first} and {second} are alive together and share arena bytes")]
     Overlap { first: u16, second: u16 },
     #[error("the image needs an arena of {needed} bytes, the board has {have}")]
@@ -66,8 +66,18 @@ pub enum BoardError {
     ForeignLayout { found: u16, known: u16 },
 }
 
+/// What a checksum of an image is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ImagePart {
+    #[error("header")]
+    Header,
+    /// All that is behind the header.
+    #[error("body")]
+    Body,
+}
+
 /// How firmware dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FaultKind {
     #[error("hard fault")]
     HardFault,
@@ -88,4 +98,45 @@ fn op_suffix(op: Option<u16>) -> impl core::fmt::Display {
         }
     }
     Suffix(op)
+}
+
+// The format, see `message.rs`.
+
+alternatives! { BoardError, 'a:
+    0 UnsupportedVersion { board, host },
+    1 DamagedFrame,
+    2 UnknownRequest,
+    3 UnknownSlot { slot, slots },
+    4 OutsideSlot { offset, len, slot_len },
+    5 BadMagic,
+    6 UnsupportedImage { found, known },
+    7 Truncated { needed, have },
+    8 BadCrc { part, stored, computed },
+    9 BadHeader { what },
+    10 BadTensor { index, what },
+    11 BadOp { index, what },
+    12 Overlap { first, second },
+    13 ArenaTooSmall { needed, have },
+    14 NoImage,
+    15 UnknownVector { index, count },
+    16 NoRepeats,
+    17 NoRoomForInput { needed, have },
+    18 InputOutOfOrder { offset, len, received, needed },
+    19 InputIncomplete { received, needed },
+    20 NoOutput,
+    21 OutsideOutput { offset, total },
+    22 Fault { kind, pc, op },
+    23 ForeignLayout { found, known },
+}
+
+alternatives! { ImagePart, 'a:
+    0 Header,
+    1 Body,
+}
+
+alternatives! { FaultKind, 'a:
+    0 HardFault,
+    1 Panic,
+    2 StackOverflow,
+    3 Exception,
 }

@@ -1,8 +1,6 @@
 //! Bytes on the line and back: COBS, checksum, version, direction, sequence number.
 
-use cobs::CobsEncoder;
-use serde::{Deserialize, Serialize};
-
+use crate::codec::{Body, Value};
 use crate::{MAX_FRAME, MAX_RAW, Request, Response, WIRE_VERSION};
 
 /// Version, direction and sequence number.
@@ -30,17 +28,28 @@ impl Direction {
 }
 
 /// A message, and so a direction: [`Request`] goes to the board, [`Response`] to the host.
-pub trait Message: Serialize {
+pub trait Message {
     /// The way this message goes.
     const DIRECTION: Direction;
+
+    /// Appends the body.
+    fn put(&self, to: &mut Stuffer<'_>);
 }
 
 impl Message for Request<'_> {
     const DIRECTION: Direction = Direction::ToBoard;
+
+    fn put(&self, to: &mut Stuffer<'_>) {
+        Value::put(self, to);
+    }
 }
 
 impl Message for Response<'_> {
     const DIRECTION: Direction = Direction::ToHost;
+
+    fn put(&self, to: &mut Stuffer<'_>) {
+        Value::put(self, to);
+    }
 }
 
 /// Why a message did not become a frame.
@@ -94,6 +103,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// [`FrameError::WrongWay`] and [`FrameError::UnknownMessage`].
+    #[inline(never)]
     pub fn request(&self) -> Result<Request<'a>, FrameError> {
         self.message(Direction::ToBoard)
     }
@@ -106,14 +116,12 @@ impl<'a> Frame<'a> {
         self.message(Direction::ToHost)
     }
 
-    fn message<M: Deserialize<'a>>(&self, way: Direction) -> Result<M, FrameError> {
+    fn message<M: Value<'a>>(&self, way: Direction) -> Result<M, FrameError> {
         if self.direction != way {
             return Err(FrameError::WrongWay);
         }
-        match postcard::take_from_bytes(self.body) {
-            Ok((message, [])) => Ok(message),
-            _ => Err(FrameError::UnknownMessage),
-        }
+        let mut body = Body(self.body);
+        M::take(&mut body).filter(|_| body.0.is_empty()).ok_or(FrameError::UnknownMessage)
     }
 
     fn parse(raw: &'a [u8]) -> Result<Self, FrameError> {
@@ -136,27 +144,79 @@ impl<'a> Frame<'a> {
 /// # Errors
 /// The message is too large, or `buf` too small.
 pub fn encode<'b, M: Message>(message: &M, seq: u16, buf: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
-    let mut raw = [0u8; MAX_RAW];
-    let (head, rest) = raw.split_at_mut(HEAD_LEN);
-    let body_room = rest.len() - CRC_LEN;
-    let body_len = postcard::to_slice(message, &mut rest[..body_room]).map_err(|_| EncodeError::TooLarge)?.len();
+    let mut out = Stuffer::new(buf);
     let [seq_lo, seq_hi] = seq.to_le_bytes();
-    head.copy_from_slice(&[WIRE_VERSION, M::DIRECTION.code(), seq_lo, seq_hi]);
-    let (checked, tail) = raw.split_at_mut(HEAD_LEN + body_len);
-    tail[..CRC_LEN].copy_from_slice(&crc32(checked).to_le_bytes());
-    stuff(&raw[..HEAD_LEN + body_len + CRC_LEN], buf)
+    [WIRE_VERSION, M::DIRECTION.code(), seq_lo, seq_hi].into_iter().for_each(|byte| out.byte(byte));
+    message.put(&mut out);
+    let checksum = !out.crc;
+    checksum.to_le_bytes().into_iter().for_each(|byte| out.byte(byte));
+    let Stuffer { buf, at, raw_len, .. } = out.end();
+    match buf.get(..at) {
+        _ if raw_len > MAX_RAW => Err(EncodeError::TooLarge),
+        Some(frame) => Ok(frame),
+        None => Err(EncodeError::SmallBuffer),
+    }
 }
 
-/// COBS between two zeros.
-fn stuff<'b>(raw: &[u8], buf: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
-    let small = EncodeError::SmallBuffer;
-    let (first, inside) = buf.split_first_mut().ok_or(small)?;
-    *first = 0;
-    let mut encoder = CobsEncoder::new(inside);
-    encoder.push(raw).map_err(|_| small)?;
-    let len = 1 + encoder.finalize();
-    *buf.get_mut(len).ok_or(small)? = 0;
-    buf.get(..=len).ok_or(small)
+/// Writes a frame as it goes on the line: COBS between two zeros. Goes on counting where the buffer ends.
+pub struct Stuffer<'b> {
+    buf: &'b mut [u8],
+    /// Where the next byte goes.
+    at: usize,
+    /// Where the current block's code goes, which is the distance to the next zero.
+    code_at: usize,
+    /// Bytes so far, before stuffing.
+    raw_len: usize,
+    /// Over those bytes, before its last complement.
+    crc: u32,
+}
+
+/// The code of a block that is full and not followed by a zero.
+const FULL_BLOCK: usize = 0xFF;
+
+impl<'b> Stuffer<'b> {
+    fn new(buf: &'b mut [u8]) -> Self {
+        let mut new = Self { buf, at: 0, code_at: 1, raw_len: 0, crc: !0 };
+        new.place(0, 0);
+        new.at = 2;
+        new
+    }
+
+    /// Appends a byte.
+    #[inline(never)]
+    pub(crate) fn byte(&mut self, byte: u8) {
+        self.raw_len += 1;
+        self.crc = crc32_step(self.crc, byte);
+        // Not when it filled up, lest a block be begun that nothing follows.
+        if self.at - self.code_at == FULL_BLOCK {
+            self.end_block();
+        }
+        if byte == 0 {
+            self.end_block();
+        } else {
+            self.place(self.at, byte);
+            self.at += 1;
+        }
+    }
+
+    fn end(mut self) -> Self {
+        self.end_block();
+        self.place(self.code_at, 0);
+        self
+    }
+
+    /// Writes the block's code and leaves room for the next one's.
+    fn end_block(&mut self) {
+        self.place(self.code_at, (self.at - self.code_at) as u8);
+        self.code_at = self.at;
+        self.at += 1;
+    }
+
+    fn place(&mut self, at: usize, byte: u8) {
+        if let Some(place) = self.buf.get_mut(at) {
+            *place = byte;
+        }
+    }
 }
 
 /// Finds frames in a stream of bytes that may hold anything else too.
@@ -181,6 +241,7 @@ impl Decoder {
 
     /// Takes the next byte of the line. `Some` when it ended a frame, whole or damaged; after either the decoder
     /// stands at the start of the next frame.
+    #[inline(never)]
     pub fn feed(&mut self, byte: u8) -> Option<Result<Frame<'_>, FrameError>> {
         if byte != 0 {
             self.keep(byte);
@@ -213,12 +274,39 @@ impl Decoder {
 }
 
 fn unstuff(stuffed: &mut [u8]) -> Result<Frame<'_>, FrameError> {
-    let len = cobs::decode_in_place(stuffed).map_err(|_| FrameError::Malformed)?;
+    let len = unstuff_in_place(stuffed).ok_or(FrameError::Malformed)?;
     Frame::parse(stuffed.get(..len).ok_or(FrameError::Malformed)?)
 }
 
-/// CRC-32 (ISO-HDLC), bit by bit: a table would be a kilobyte of the board's flash, and a frame is short.
+/// Takes COBS off bytes without zeros; returns how many are left, `None` if a block reaches beyond the end.
+fn unstuff_in_place(bytes: &mut [u8]) -> Option<usize> {
+    let (mut code, mut left, mut len) = (FULL_BLOCK, 0, 0);
+    for at in 0..bytes.len() {
+        let byte = *bytes.get(at)?;
+        // Never ahead of what is read: a block's code takes a byte, and becomes one at most.
+        let place = bytes.get_mut(len)?;
+        if left > 0 {
+            *place = byte;
+            (len, left) = (len + 1, left - 1);
+            continue;
+        }
+        // The zero of the block that has ended. The last block's is the frame's end.
+        if code != FULL_BLOCK {
+            *place = 0;
+            len += 1;
+        }
+        code = byte.into();
+        left = code - 1;
+    }
+    (left == 0).then_some(len)
+}
+
+/// CRC-32 (ISO-HDLC).
 fn crc32(bytes: &[u8]) -> u32 {
-    let shift = |crc: u32, _| crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
-    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), shift))
+    !bytes.iter().fold(!0, |crc, &byte| crc32_step(crc, byte))
+}
+
+/// Bit by bit: a table would be a kilobyte of the board's flash, and a frame is short.
+fn crc32_step(crc: u32, byte: u8) -> u32 {
+    (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
 }

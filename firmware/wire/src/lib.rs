@@ -6,7 +6,7 @@
 //! # A frame on the line
 //!
 //! ```text
-//! 00  COBS( version u8 | direction u8 | seq u16 LE | postcard body | crc32 LE )  00
+//! 00  COBS( version u8 | direction u8 | seq u16 LE | body | crc32 LE )  00
 //! ```
 //!
 //! The zero in front ends whatever garbage came before, so that a frame survives it; empty frames between two
@@ -23,13 +23,15 @@
 
 #[cfg(feature = "std")]
 pub mod client;
+mod codec;
 mod error;
 mod frame;
 mod message;
 mod text;
 
-pub use error::{BoardError, FaultKind};
-pub use frame::{Decoder, Direction, EncodeError, Frame, FrameError, Message, encode};
+pub use bitrack_reason::Reason;
+pub use error::{BoardError, FaultKind, ImagePart};
+pub use frame::{Decoder, Direction, EncodeError, Frame, FrameError, Message, Stuffer, encode};
 pub use message::{
     HelloReply, ImageInfo, LayerReport, MAX_SLOTS, RepeatReport, Request, Response, RunReport, RunRequest, Slot,
     Source, TimerUnit, Verdict,
@@ -37,10 +39,10 @@ pub use message::{
 pub use text::Text;
 
 /// The protocol version this code speaks.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 /// Bytes of data in one [`Request::SetInput`] or [`Response::Output`] at most.
 pub const MAX_CHUNK: usize = 256;
-/// Bytes of a message's postcard body at most.
+/// Bytes of a message's body at most.
 pub const MAX_BODY: usize = 320;
 /// Bytes of a frame before COBS: version, direction, sequence number, body, CRC.
 pub const MAX_RAW: usize = frame::HEAD_LEN + MAX_BODY + frame::CRC_LEN;

@@ -1,15 +1,15 @@
-//! What the two ends say to each other. The order of variants and fields is the format: append, never reorder, and
-//! raise [`WIRE_VERSION`](crate::WIRE_VERSION) for anything else. `tests/golden.rs` holds the bytes.
+//! What the two ends say to each other. The numbers of alternatives and the order of fields, at the end of this file,
+//! are the format: append, and raise [`WIRE_VERSION`](crate::WIRE_VERSION) for anything else. `tests/golden.rs` holds the bytes.
 
-use serde::{Deserialize, Serialize};
-
+use crate::codec::{Body, Value, alternatives, structure};
+use crate::frame::Stuffer;
 use crate::{BoardError, Text};
 
 /// Model slots a board may offer.
 pub const MAX_SLOTS: usize = 4;
 
 /// What the host asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
     /// Who are you? Answered by [`Response::Hello`].
     Hello,
@@ -30,7 +30,7 @@ pub enum Request<'a> {
 }
 
 /// How to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunRequest {
     /// Runs whose ticks are discarded: they fill caches and flash accelerators.
     pub warmup: u16,
@@ -45,7 +45,7 @@ pub struct RunRequest {
 }
 
 /// Where a run's input comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// Test vector with this index in the image; the output is compared with the expected one.
     Vector(u16),
@@ -54,7 +54,7 @@ pub enum Source {
 }
 
 /// What the board answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Response<'a> {
     Hello(HelloReply),
     Pong,
@@ -80,7 +80,7 @@ pub enum Response<'a> {
 }
 
 /// Who the board is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HelloReply {
     pub wire_version: u8,
     /// The newest image format the runner reads.
@@ -104,7 +104,7 @@ pub struct HelloReply {
 }
 
 /// What a tick is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimerUnit {
     /// Clock cycles of the core, at [`HelloReply::clock_hz`].
     Cycles,
@@ -113,7 +113,7 @@ pub enum TimerUnit {
 }
 
 /// A stretch of flash for one image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// Address of the first byte, as the debug probe sees it.
     pub base: u32,
@@ -122,7 +122,7 @@ pub struct Slot {
 }
 
 /// The image the board has validated and will run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageInfo {
     /// CRC-32 of the image's header, which holds the body's CRC: equal for equal images.
     pub image_id: u32,
@@ -137,7 +137,7 @@ pub struct ImageInfo {
 }
 
 /// One op of the observed run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerReport {
     /// The op's index in the image.
     pub index: u16,
@@ -147,7 +147,7 @@ pub struct LayerReport {
 }
 
 /// One timed run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RepeatReport {
     /// 0 for the first after warm-up.
     pub repeat: u16,
@@ -156,7 +156,7 @@ pub struct RepeatReport {
 }
 
 /// The end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunReport {
     /// The image that ran, see [`ImageInfo::image_id`].
     pub image_id: u32,
@@ -174,7 +174,7 @@ pub struct RunReport {
 }
 
 /// Whether the output is the one the image expects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Every repeat gave the test vector's output, bit for bit.
     Identical,
@@ -184,4 +184,70 @@ pub enum Verdict {
     Unknown,
     /// The input was uploaded, and repeat `repeat` gave another output than the first.
     Unstable { repeat: u16 },
+}
+
+alternatives! { Request<'a>, 'a:
+    0 Hello,
+    1 Ping,
+    2 LoadImage { slot, offset, len },
+    3 SetInput { offset, data },
+    4 Run(request),
+    5 ReadOutput { offset, len },
+    6 Reset,
+}
+
+structure!(RunRequest { warmup, repeats, source, want_layer_ticks, want_layer_crcs });
+
+alternatives! { Source, 'a:
+    0 Vector(index),
+    1 Uploaded,
+}
+
+alternatives! { Response<'a>, 'a:
+    0 Hello(reply),
+    1 Pong,
+    2 Image(info),
+    3 InputAck { received, needed },
+    4 Layer(report),
+    5 Repeat(report),
+    6 Run(report),
+    7 Output { offset, total, data },
+    8 Resetting,
+    9 Booted,
+    10 Error(error),
+}
+
+structure!(HelloReply {
+    wire_version,
+    image_version,
+    firmware_revision,
+    board_type,
+    chip_id,
+    clock_hz,
+    timer_unit,
+    arena_bytes,
+    stack_bytes,
+    slots,
+});
+
+alternatives! { TimerUnit, 'a:
+    0 Cycles,
+    1 Instructions,
+}
+
+structure!(Slot { base, len });
+
+structure!(ImageInfo { image_id, n_ops, n_vectors, arena_needed, total_len, input_len, output_len });
+
+structure!(LayerReport { index, ticks, crc });
+
+structure!(RepeatReport { repeat, ticks });
+
+structure!(RunReport { image_id, repeats, layers, stack_high_water, arena_high_water, output_crc, verdict });
+
+alternatives! { Verdict, 'a:
+    0 Identical,
+    1 Differs { repeat, offset },
+    2 Unknown,
+    3 Unstable { repeat },
 }

@@ -2,9 +2,6 @@
 
 use core::fmt;
 
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 /// UTF-8 text of at most `N` bytes, held in place; a plain string on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Text<const N: usize> {
@@ -14,11 +11,20 @@ pub struct Text<const N: usize> {
 
 impl<const N: usize> Text<N> {
     /// `text`, cut at the last whole character that fits.
-    pub fn new(text: &str) -> Self {
-        let limit = N.min(u8::MAX as usize);
-        let len = (0..=limit.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    pub const fn new(text: &str) -> Self {
+        let mut len = if N < u8::MAX as usize { N } else { u8::MAX as usize };
+        if len > text.len() {
+            len = text.len();
+        }
+        while !text.is_char_boundary(len) {
+            len -= 1;
+        }
         let mut bytes = [0; N];
-        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        let mut at = 0;
+        while at < len {
+            bytes[at] = text.as_bytes()[at];
+            at += 1;
+        }
         Self { bytes, len: len as u8 }
     }
 
@@ -36,7 +42,12 @@ impl<const N: usize> Text<N> {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// Its bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
@@ -55,32 +66,6 @@ impl<const N: usize> fmt::Display for Text<N> {
 impl<const N: usize> fmt::Debug for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl<const N: usize> Serialize for Text<N> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Bytes and strings are the same on the wire, and checking UTF-8 again would cost the board flash for nothing.
-        serializer.serialize_bytes(&self.bytes[..usize::from(self.len)])
-    }
-}
-
-impl<'de, const N: usize> Deserialize<'de> for Text<N> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<const N: usize>;
-        impl<const N: usize> Visitor<'_> for TextVisitor<N> {
-            type Value = Text<N>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "text of at most {N} bytes")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text<N>, E> {
-                let fits = text.len() <= N.min(u8::MAX as usize);
-                if fits { Ok(Text::new(text)) } else { Err(E::invalid_length(text.len(), &self)) }
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
     }
 }
 

@@ -55,6 +55,25 @@ fn the_largest_messages_fit() {
     assert!(frame_of(&Response::Hello(reply), 1).len() <= MAX_FRAME);
 }
 
+/// What a frame becomes on the line, by another encoder.
+#[test]
+fn stuffing_is_cobs() {
+    let mut data = [0xA5; MAX_CHUNK];
+    for at in 0..MAX_CHUNK {
+        for value in [0, 0xA5] {
+            data[at] = value;
+            for len in [at + 1, MAX_CHUNK] {
+                let frame = frame_of(&Request::SetInput { offset: u32::MAX, data: &data[..len] }, u16::MAX);
+                let mut raw = frame[1..frame.len() - 1].to_vec();
+                let raw_len = cobs::decode_in_place(&mut raw).expect("well-formed");
+                let mut stuffed = vec![0; MAX_FRAME];
+                let stuffed_len = cobs::encode(&raw[..raw_len], &mut stuffed);
+                assert_eq!(frame[1..frame.len() - 1], stuffed[..stuffed_len], "{value} at {at} of {len}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_message_too_large_is_refused() {
     let data = [1; MAX_BODY];

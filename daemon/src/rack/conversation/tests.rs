@@ -5,8 +5,8 @@ use std::io;
 
 use bitrack_wire::client::Patience;
 use bitrack_wire::{
-    BoardError, Decoder, FaultKind, ImageInfo, LayerReport, MAX_FRAME, RepeatReport, Request, Response, RunReport,
-    Slot, Text, UNSOLICITED, WIRE_VERSION, encode,
+    BoardError, Decoder, FaultKind, ImageInfo, ImagePart, LayerReport, MAX_FRAME, RepeatReport, Request, Response,
+    RunReport, Slot, Text, UNSOLICITED, WIRE_VERSION, encode,
 };
 
 use super::*;
@@ -61,7 +61,7 @@ impl FakeBoard {
     fn answer(&mut self, seq: u16, request: &Request<'_>) {
         match request {
             Request::LoadImage { .. } if self.ill == Ill::Corrupt => {
-                self.say(seq, &Response::Error(BoardError::BadCrc { part: "body".into(), stored: 1, computed: 2 }));
+                self.say(seq, &Response::Error(BoardError::BadCrc { part: ImagePart::Body, stored: 1, computed: 2 }));
             }
             Request::LoadImage { .. } => {
                 let info = self.info();

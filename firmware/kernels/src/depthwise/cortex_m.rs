@@ -2,6 +2,7 @@
 
 use super::{Job, Strip};
 use crate::built::{self, by_activations};
+use crate::parts::{Parts, quotient};
 use crate::quads::QUAD;
 use crate::requant::Channel;
 use crate::{Bits, Kernel};
@@ -85,8 +86,8 @@ pub(super) fn run(job: &mut Job<'_>, output: &mut [u8]) -> usize {
     while let Some(strip) = job.strip(first) {
         first += strip.outputs;
         let zero = u32::from(job.in_zero) * 0x0001_0001;
-        job.strip[..strip.left * COLUMN].fill(zero);
-        job.strip[(strip.left + strip.valid) * COLUMN..strip.columns * COLUMN].fill(zero);
+        job.strip.part_mut(..strip.left * COLUMN).fill(zero);
+        job.strip.part_mut((strip.left + strip.valid) * COLUMN..strip.columns * COLUMN).fill(zero);
         let mut params = [[0; 7]; QUAD];
         job.quad = 0;
         let mut args = rows_args(job, &strip, &params, output);
@@ -109,7 +110,7 @@ fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
         args.count = if row == inner.start { inner.len() } else { 0 };
         if args.count > 0 {
             args.rows = core::array::from_fn(|ky| match job.row_offset(row, ky, strip.start) {
-                Some(at) => job.input[at..].as_ptr(),
+                Some(at) => job.input.part(at..).as_ptr(),
                 None => core::ptr::null(),
             });
             args.expand = expand;
@@ -128,8 +129,8 @@ fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
 /// Output rows whose windows lie on the input from top to bottom.
 fn inner_rows(job: &Job<'_>) -> core::ops::Range<usize> {
     let (stride, pad) = (usize::from(job.shape.stride_h), usize::from(job.shape.pad_top));
-    let first = pad.div_ceil(stride);
-    let end = (usize::from(job.shape.in_h) + pad).checked_sub(3).map_or(0, |last| last / stride + 1);
+    let first = quotient(pad + stride - 1, stride);
+    let end = (usize::from(job.shape.in_h) + pad).checked_sub(3).map_or(0, |last| quotient(last, stride) + 1);
     let end = end.min(job.shape.out_h.into());
     first.min(end)..end
 }
@@ -164,13 +165,13 @@ fn rows_args(job: &mut Job<'_>, strip: &Strip, params: &[[u32; 7]; QUAD], output
     let stride = usize::from(job.shape.stride_w);
     let in_row = usize::from(job.shape.in_w) * job.in_pixel_bytes;
     let fours = strip.outputs / 4 * 4 * stride * COLUMN;
-    let out = &mut output[job.out_offset(0, strip.first)..];
+    let out = output.part_mut(job.out_offset(0, strip.first)..);
     Rows {
         rows: [core::ptr::null(); 3],
         offset: 0,
         step: job.in_pixel_bytes,
         columns: strip.valid,
-        destination: job.strip[strip.left * COLUMN..].as_mut_ptr(),
+        destination: job.strip.part_mut(strip.left * COLUMN..).as_mut_ptr(),
         expand: by_activations!(job.in_bits, bitrack_dw3_expand_b8, bitrack_dw3_expand_b4, bitrack_dw3_expand_b2),
         bytes: job.bytes.as_mut_ptr(),
         out: out.as_mut_ptr(),
@@ -179,7 +180,7 @@ fn rows_args(job: &mut Job<'_>, strip: &Strip, params: &[[u32; 7]; QUAD], output
         store: by_activations!(job.out_bits, bitrack_dw_store_b8, bitrack_dw_store_b4, bitrack_dw_store_b2),
         params: params.as_ptr(),
         strip: job.strip.as_ptr(),
-        fours_end: job.strip[fours..].as_ptr(),
+        fours_end: job.strip.part(fours..).as_ptr(),
         rest: strip.outputs % 4,
         zero: u32::from(job.requant.out_zero),
         row_step: usize::from(job.shape.stride_h) * in_row,
@@ -199,7 +200,7 @@ fn expand_edge(job: &Job<'_>, strip: &Strip, row: usize, args: &Rows) {
     };
     for ky in 0..3 {
         if let Some(at) = job.row_offset(row, ky, strip.start) {
-            edge.rows[ky] = job.input[at..].as_ptr();
+            edge.rows[ky] = job.input.part(at..).as_ptr();
             edge.steps[ky] = args.step;
         }
     }

@@ -10,9 +10,10 @@ mod cortex_m;
 mod layout;
 
 use crate::columns::as_words;
+use crate::parts::{Parts, quotient};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations, built};
+use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations};
 
 /// Columns of an expanded strip, unless the kernel is wider.
 const STRIP: usize = 24;
@@ -37,35 +38,38 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Re
     layout::pack(shape, w_bits, plain, out)
 }
 
+/// Whether any of it is compiled in.
+pub const BUILT: bool =
+    Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built() || Kernel::DepthwiseAny.is_built();
+
 /// What must be compiled in; `shift` is that of the output's constants.
 pub const fn needs(shape: &ConvShape, shift: u8, w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
-    let weights = match w_bits {
+    let needs = Needs::of(match w_bits {
         Bits::B8 => Kernel::DepthwiseW8,
         Bits::B4 => Kernel::DepthwiseW4,
         Bits::B2 => Kernel::DepthwiseW2,
+    });
+    let needs = needs.and_activations(in_bits, out_bits);
+    if shift > MAX_WEIGHT_SHIFT || (shape.in_c as usize) < QUAD {
+        return needs.and(Kernel::DepthwiseAny);
+    }
+    let needs = match (shape.k_h, shape.k_w, shape.stride_w) {
+        (3, 3, 1) => needs.and(Kernel::Depthwise3x3S1),
+        (3, 3, 2) => needs.and(Kernel::Depthwise3x3S2),
+        _ => return needs.and(Kernel::DepthwiseAny),
     };
-    let fast = match (shape.k_h, shape.k_w, shape.stride_w) {
-        (3, 3, 1) if shift <= MAX_WEIGHT_SHIFT && shape.in_c as usize >= QUAD => Some(Kernel::Depthwise3x3S1),
-        (3, 3, 2) if shift <= MAX_WEIGHT_SHIFT && shape.in_c as usize >= QUAD => Some(Kernel::Depthwise3x3S2),
-        _ => None,
-    };
-    let rest =
-        if fast.is_none() || !(shape.in_c as usize).is_multiple_of(QUAD) { Some(Kernel::DepthwiseAny) } else { None };
-    [Some(weights), fast, rest, Some(Kernel::of_activations(in_bits)), Some(Kernel::of_activations(out_bits))]
+    if (shape.in_c as usize).is_multiple_of(QUAD) { needs } else { needs.and(Kernel::DepthwiseAny) }
 }
 
 /// Runs the depthwise convolution.
 #[inline(never)]
 pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, requant, .. } = args;
-    const BUILT: bool =
-        Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built() || Kernel::DepthwiseAny.is_built();
-    built::check(BUILT, needs(&shape, requant.shift, w_bits, in_bits, out_bits))?;
     shape.validate_depthwise()?;
     args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
     let plan = Plan::new(&shape);
-    let (params, rest) = as_words(args.scratch).split_at_mut(plan.params_words());
-    let (strip, bytes) = rest.split_at_mut(plan.strip_words());
+    let (params, rest) = as_words(args.scratch).parts_at_mut(plan.params_words());
+    let (strip, bytes) = rest.parts_at_mut(plan.strip_words());
     let channels = usize::from(shape.in_c);
     let shift = if requant.shift <= MAX_WEIGHT_SHIFT { requant.shift } else { 0 };
     let late = Requant { shift: requant.shift - shift, ..requant.unclamped(out_bits) };
@@ -115,9 +119,9 @@ struct Plan {
 impl Plan {
     const fn new(shape: &ConvShape) -> Self {
         let (k_w, stride) = (shape.k_w as usize, shape.stride_w as usize);
-        let fit = if STRIP > k_w { (STRIP - k_w) / stride + 1 } else { 1 };
-        let strips = (shape.out_w as usize).div_ceil(fit);
-        let outputs = (shape.out_w as usize).div_ceil(strips);
+        let fit = if STRIP > k_w { quotient(STRIP - k_w, stride) + 1 } else { 1 };
+        let strips = quotient(shape.out_w as usize + fit - 1, fit);
+        let outputs = quotient(shape.out_w as usize + strips - 1, strips);
         Plan { pairs: (shape.k_h as usize).div_ceil(2), k_w, columns: (outputs - 1) * stride + k_w, outputs }
     }
 
@@ -181,7 +185,7 @@ impl Job<'_> {
 
     /// The channels of the quad that exist.
     fn quad_channels(&self) -> &[Channel] {
-        let rest = &self.channels[self.quad * QUAD..];
+        let rest = self.channels.part(self.quad * QUAD..);
         &rest[..rest.len().min(QUAD)]
     }
 

@@ -11,9 +11,10 @@ pub(crate) mod layout;
 #[cfg(not(target_arch = "arm"))]
 mod portable;
 
+use crate::parts::{Parts, ensure};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, KernelError, activations, quads};
+use crate::{Bits, activations, quads};
 
 /// Values of one output pixel that are multiplied before an accumulator's fields are taken apart; see [`layout`].
 #[cfg(target_arch = "arm")]
@@ -55,19 +56,17 @@ pub(crate) struct Panel<'a> {
 }
 
 impl<'a> Panel<'a> {
-    /// Checks the buffers against each other. `bits` of weights, input and output; `LANES` as of the columns to come.
+    /// Of buffers that were checked to belong together. `bits` of weights, input and output; `LANES` as of the columns to come.
     pub fn new<const LANES: usize>(
         weights: &'a [u8],
         channels: &'a [Channel],
         k: usize,
         bits: [Bits; 3],
         requant: Requant,
-    ) -> Result<Self, KernelError> {
+    ) -> Self {
         let [w_bits, _, out_bits] = bits;
-        let want = layout::weights_len(channels.len(), k, w_bits);
-        crate::error::check_len("weights", weights.len(), want)?;
-        crate::error::check_words("weights", weights, want)?;
-        Ok(Panel {
+        ensure(weights.len() == layout::weights_len(channels.len(), k, w_bits));
+        Panel {
             weights,
             channels,
             k,
@@ -83,14 +82,14 @@ impl<'a> Panel<'a> {
             pixel: activations::pixel_bytes(channels.len(), out_bits),
             #[cfg(target_arch = "arm")]
             kernel: cortex_m::Kernel::new(LANES, bits, k, requant),
-        })
+        }
     }
 
     /// Computes all channels of `L` output pixels at byte `offsets` of `output`, none of which is after the last.
     #[inline(always)]
     pub fn run<const L: usize>(&self, columns: &Columns<'_, L>, output: &mut [u8], offsets: [usize; L]) {
-        assert!(columns.words.len() >= self.k * L / 2 && offsets[0] <= offsets[L - 1]);
-        assert!(offsets[L - 1] + self.pixel <= output.len());
+        ensure(columns.words.len() >= self.k * L / 2 && offsets[0] <= offsets[L - 1]);
+        ensure(offsets[L - 1] + self.pixel <= output.len());
         if self.quads > 0 {
             let start = output.as_mut_ptr();
             let pixels = offsets.map(|at| start.wrapping_add(at));
@@ -106,9 +105,9 @@ impl<'a> Panel<'a> {
     #[inline(never)]
     fn tail<const L: usize>(&self, columns: &Columns<'_, L>, output: &mut [u8], offsets: [usize; L]) {
         let mut channels = [Channel::default(); QUAD];
-        let rest = &self.channels[self.quads * QUAD..];
-        channels[..rest.len()].copy_from_slice(rest);
-        let weights = &self.weights[self.quads * layout::quad_len(self.k, self.w_bits)..];
+        let rest = self.channels.part(self.quads * QUAD..);
+        channels.iter_mut().zip(rest).for_each(|(channel, &given)| *channel = given);
+        let weights = self.weights.part(self.quads * layout::quad_len(self.k, self.w_bits)..);
         let panel = Panel {
             weights,
             channels: &channels,
@@ -124,8 +123,8 @@ impl<'a> Panel<'a> {
         for (at, word) in offsets.into_iter().zip(words) {
             let bytes = (u32::from_le_bytes(word) & mask).to_le_bytes();
             let start = at + quads::quad_bytes(self.quads * QUAD, self.out_bits);
-            let target = &mut output[start..at + self.pixel];
-            target.copy_from_slice(&bytes[..target.len()]);
+            let target = output.part_mut(start..at + self.pixel);
+            target.iter_mut().zip(bytes).for_each(|(target, byte)| *target = byte);
         }
     }
 

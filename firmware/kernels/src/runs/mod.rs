@@ -13,6 +13,7 @@ use cortex_m as machine;
 use portable as machine;
 
 use crate::Bits;
+use crate::parts::Parts;
 use crate::quads::{QUAD, quad_bytes};
 
 /// How many bytes can be added in 16 bits.
@@ -96,14 +97,19 @@ impl Run<'_> {
             if part > 0 {
                 each(bytes.as_ptr(), part);
             } else {
-                let mut short = [0; QUAD];
-                short[..bytes.len()].copy_from_slice(bytes);
-                each(short.as_ptr(), 1);
+                each(filled_up(bytes).as_ptr(), 1);
             }
             count -= part.max(1);
             bytes = bytes.get(part.max(1) * self.step..).unwrap_or_default();
         }
     }
+}
+
+/// A quad of which the last channels are missing.
+fn filled_up(cut_short: &[u8]) -> [u8; QUAD] {
+    let mut quad = [0; QUAD];
+    quad.iter_mut().zip(cut_short).for_each(|(byte, &given)| *byte = given);
+    quad
 }
 
 /// `clamp(act_min, act_max, (x1 * mult1 + x2 * mult2 + bias) >> shift)`, see [`crate::add::AddArgs`].
@@ -132,24 +138,22 @@ impl Sum {
     pub fn apply(&self, inputs: [&[u8]; 2], output: &mut [u8], channels: usize) {
         let count = channels / QUAD;
         let ends = self.bits.map(|bits| count * quad_len(bits));
-        let (first, rest1) = inputs[0].split_at(ends[0]);
-        let (second, rest2) = inputs[1].split_at(ends[1]);
-        let (target, rest) = output.split_at_mut(ends[2]);
+        let (first, rest1) = (inputs[0].part(..ends[0]), inputs[0].part(ends[0]..));
+        let (second, rest2) = (inputs[1].part(..ends[1]), inputs[1].part(ends[1]..));
+        let (target, rest) = output.parts_at_mut(ends[2]);
         if count > 0 {
             // SAFETY: `count` whole quads of each: just split off.
             unsafe { machine::add(self, [first.as_ptr(), second.as_ptr()], target.as_mut_ptr(), count) };
         }
         let live = channels % QUAD;
         if live > 0 {
-            let [mut x1, mut x2, mut y] = [[0u8; QUAD]; 3];
             let [len1, len2, len] = self.bits.map(|bits| quad_bytes(live, bits));
-            x1[..len1].copy_from_slice(&rest1[..len1]);
-            x2[..len2].copy_from_slice(&rest2[..len2]);
+            let (x1, x2, mut y) = (filled_up(rest1.part(..len1)), filled_up(rest2.part(..len2)), [0; QUAD]);
             // SAFETY: a quad has at most four bytes.
             unsafe { machine::add(self, [x1.as_ptr(), x2.as_ptr()], y.as_mut_ptr(), 1) };
             let fields = live * usize::from(self.bits[2].get());
             let word = u32::from_le_bytes(y) & ((1 << fields) - 1);
-            rest[..len].copy_from_slice(&word.to_le_bytes()[..len]);
+            rest.part_mut(..len).iter_mut().zip(word.to_le_bytes()).for_each(|(target, byte)| *target = byte);
         }
     }
 }
