@@ -21,8 +21,8 @@ export function campaignsView(store) {
   ];
 }
 
-/** The head of the campaign on show. */
-export function campaignView(campaign) {
+/** The head of the campaign on show; `front` is what it has found of it, where it is after the front. */
+export function campaignView(campaign, front) {
   if (!campaign) return empty("No campaign to show.");
   return [
     h("header", { class: "campaign-head" },
@@ -33,7 +33,7 @@ export function campaignView(campaign) {
     h("p", { class: "muted meta" }, meta(campaign)),
     progress(campaign),
     campaign.training ? h("p", { class: "muted meta", "data-training": campaign.training.episode }, training(campaign.training)) : null,
-    h("dl", { class: "tiles" }, tiles(campaign)),
+    h("dl", { class: "tiles" }, tiles(campaign, front)),
   ];
 }
 
@@ -66,7 +66,7 @@ function training({ episode, label, step, steps, share, loss, remaining_s: remai
   return `training ${name}: ${percent(share, 0)}, step ${count(step)}${of}, loss ${loss.toFixed(3)}, ${duration(remaining)} to go`;
 }
 
-function tiles(campaign) {
+function tiles(campaign, front) {
   const best = campaign.best;
   const cost = best ? METRICS.latency.exact(best.ticks, best.unit) : "no feasible candidate yet";
   const others = `${plural(campaign.infeasible, "infeasible", "infeasible")}, ${count(campaign.failed)} failed, ${count(campaign.reused)} reused`;
@@ -77,6 +77,7 @@ function tiles(campaign) {
     tile("Latency limit", limit(campaign.limits, "latency_ticks", compact),
       campaign.limits ? `${campaign.unit}; flash ${limit(campaign.limits, "flash_bytes", bytes)}, RAM ${limit(campaign.limits, "ram_bytes", bytes)}` : "not resolved yet",
       { "data-tile": "limits" }),
+    front ? tile("On the front", count(front.length), "the objective: accuracy, latency, flash and RAM", { "data-tile": "front" }) : null,
     predictions(campaign.prediction_error),
   ];
 }

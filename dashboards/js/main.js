@@ -7,7 +7,7 @@ import { convergenceView } from "./convergence.js";
 import { h, onClick, patch } from "./dom.js";
 import { episodesView, INITIAL_TABLE, sortedBy } from "./episodes.js";
 import { time } from "./format.js";
-import { availableMetrics, METRICS, reference } from "./metrics.js";
+import { availableMetrics, METRICS, reference, wholeFront } from "./metrics.js";
 import { rackSummary, rackView } from "./rack.js";
 import { describe, layOut, nearest, scatterLegend, scatterView, step } from "./scatter.js";
 import { detailVersion, Store } from "./store.js";
@@ -36,26 +36,27 @@ function draw() {
   patch(part("rack-summary"), rackSummary(store));
   patch(part("notice"), noticeView());
   patch(part("campaigns"), campaignsView(store));
-  patch(part("campaign"), campaignView(campaign));
+  const whole = campaign?.objective === "front" ? wholeFront(candidates) : null;
+  patch(part("campaign"), campaignView(campaign, whole));
   patch(part("rack"), rackView(store));
-  drawCharts(campaign, candidate, candidates);
+  drawCharts(campaign, candidate, candidates, whole);
   const compared = reference(candidates, campaign?.unit);
   const isFollowing = store.indexChosen === null;
   patch(part("candidate"), candidateView(candidate, store.details.get(candidate?.id), campaign, isFollowing,
     compared && { candidate: compared, detail: store.details.get(compared.id)?.detail ?? null }));
-  const front = new Set(view.plot.front.map((one) => one.id));
+  const front = new Set((whole ?? view.plot.front).map((one) => one.id));
   patch(part("episodes"), episodesView(candidates, front, view.table, candidate, campaign?.limits ?? null));
   document.title = campaign ? `${campaign.name} ${campaign.measured}/${campaign.budget} \u00b7 Bitrack` : "Bitrack";
   document.body.classList.toggle("stale", store.link.state !== "live");
   readMissing(campaign, [candidate, compared]);
 }
 
-function drawCharts(campaign, candidate, candidates) {
+function drawCharts(campaign, candidate, candidates, whole) {
   const width = Math.max(260, part("scatter").clientWidth - 24);
   const height = width < 480 ? 300 : Math.min(520, Math.round(width * 0.72));
   const metrics = availableMetrics(candidates);
   if (!metrics.includes(view.metric)) view.metric = "latency";
-  view.plot = layOut(candidates, { metric: view.metric, zoom: view.zoom, unit: campaign?.unit, limits: campaign?.limits, width, height });
+  view.plot = layOut(candidates, { metric: view.metric, zoom: view.zoom, unit: campaign?.unit, limits: campaign?.limits, whole, width, height });
   patch(part("scatter"), h("figure", {}, scatterHead(metrics), h("div", { class: "plot-area" },
     scatterView(view.plot, candidate, campaign?.best), tooltip()), scatterLegend(view.plot)));
   const chart = convergenceView(candidates, { width, height: 150, selected: candidate });

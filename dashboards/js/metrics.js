@@ -94,6 +94,24 @@ export function paretoFront(sorted, metric) {
 }
 
 /**
+ * What nothing feasible beats in accuracy, ticks, flash and RAM: the front that a campaign can have as its objective. Of equal
+ * candidates the earliest stands for all, as in the database's view `front`.
+ */
+export function wholeFront(candidates) {
+  let front = [];
+  for (const one of candidates) {
+    if (one.feasible !== true || !known(one.accuracy) || !known(one.ticks) || front.some((other) => beats(other, one))) continue;
+    front = [...front.filter((other) => !beats(one, other)), one];
+  }
+  return front;
+}
+
+function beats(a, b) {
+  const differences = [a.accuracy - b.accuracy, b.ticks - a.ticks, b.flash_bytes - a.flash_bytes, b.ram_bytes - a.ram_bytes];
+  return differences.every((one) => one >= 0) && (differences.some((one) => one > 0) || a.index < b.index);
+}
+
+/**
  * The candidate that others are compared with: the measured baseline with the most bits, in the campaign's unit; uniform 8/8 as a
  * rule. Null when the campaign has measured no baseline.
  */

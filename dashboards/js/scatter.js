@@ -14,7 +14,8 @@ const NEAR_PX = 14;
 /**
  * Where everything on the plot goes. All views and the mouse and keyboard below work from this.
  * @param {Object[]} candidates
- * @param {{metric: string, zoom: "all"|"front", unit: ?string, limits: ?Object, width: number, height: number}} options
+ * @param {{metric: string, zoom: "all"|"front", unit: ?string, limits: ?Object, whole: ?Object[], width: number, height: number}} options
+ *   `whole` is the front of all costs, where the campaign is after that
  */
 export function layOut(candidates, options) {
   const metric = METRICS[options.metric];
@@ -94,7 +95,7 @@ export function scatterView(plot, selected, best) {
   return s("svg", {
     class: "plot", role: "application", tabindex: "0", "aria-label": label, width: plot.width, height: plot.height,
     viewBox: `0 0 ${plot.width} ${plot.height}`, "data-shown": plot.inside.length,
-  }, axes(plot), limitLine(plot), crowd(plot), frontLine(plot), baselines(plot), bestMark(plot, best), selection(plot, selected));
+  }, axes(plot), limitLine(plot), crowd(plot), wholeFrontMarks(plot), frontLine(plot), baselines(plot), bestMark(plot, best), selection(plot, selected));
 }
 
 function axes(plot) {
@@ -150,6 +151,13 @@ function frontLine(plot) {
     points.map(({ one, left, top }) => s("circle", { cx: left, cy: top, r: 4.5, "data-episode": one.index })));
 }
 
+/** Who is on the front of all costs, though perhaps not on this plot's. */
+function wholeFrontMarks(plot) {
+  const inside = new Set(plot.inside);
+  const visible = (plot.whole ?? []).filter((one) => inside.has(one)).map((one) => ({ one, ...plot.at(one) }));
+  return s("g", { class: "whole-front" }, visible.map(({ one, left, top }) => s("circle", { cx: left, cy: top, r: 4.5, "data-episode": one.index })));
+}
+
 function baselines(plot) {
   const taken = [];
   return plot.inside.filter((one) => one.label).map((one) => {
@@ -189,7 +197,8 @@ export function scatterLegend(plot) {
     plot.otherUnit > 0 && `${count(plot.otherUnit)} measured in another unit, not comparable`,
   ].filter(Boolean);
   return h("figcaption", { class: "legend" },
-    h("span", {}, mark("front-mark"), ` Pareto front ${count(plot.front.length)}`),
+    h("span", {}, mark("front-mark"), ` ${plot.whole ? "of this plot" : "Pareto front"} ${count(plot.front.length)}`),
+    plot.whole && h("span", {}, mark("whole-mark"), ` front of all costs ${count(plot.whole.length)}`),
     h("span", {}, mark("feasible-mark"), " feasible"),
     h("span", {}, mark("infeasible-mark", "\u00d7"), ` over a limit ${count(over)}`),
     h("span", {}, mark("baseline-mark", "\u25c6"), " baseline"),

@@ -74,6 +74,17 @@ fn the_front_equals_brute_force() {
 }
 
 #[test]
+fn the_front_of_all_costs_is_what_nothing_beats_in_all_four() {
+    let (_fixture, browser) = modules();
+    let found = call(
+        &browser,
+        "metrics",
+        "m.wholeFront([[0, .9, 10, 10, 10, true], [1, .9, 10, 10, 11, true], [2, .8, 10, 10, 9, true], [3, .7, 10, 9, 10, true], [4, .9, 10, 10, 10, true], [5, .99, 1, 1, 1, false], [6, .99, null, 1, 1, null]].map(([index, accuracy, ticks, flash_bytes, ram_bytes, feasible]) => ({ index, accuracy, ticks, flash_bytes, ram_bytes, feasible }))).map((one) => one.index)",
+    );
+    assert_eq!(found, json!([0, 2, 3]), "1 is beaten, 4 is 0 again, 5 and 6 are not within the limits");
+}
+
+#[test]
 fn improvements_count_only_feasible_candidates() {
     let (_fixture, browser) = modules();
     let steps = call(

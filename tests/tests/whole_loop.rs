@@ -187,6 +187,50 @@ fn stop_and_resume_from_the_command_line() {
     lab.wait_for("its children to end with it", SHORT, || children.iter().all(|&pid| !is_alive(pid)).then_some(()));
 }
 
+fn numbers(row: &Value) -> [f64; 4] {
+    let number = |key: &str| row[key].as_f64().expect("measured");
+    [-number("accuracy"), number("ticks"), number("flash_bytes"), number("ram_bytes")]
+}
+
+/// Indices of the feasible candidates that no other beats in all four, by definition.
+fn front_of(candidates: &Value) -> Vec<u64> {
+    let rows = candidates.as_array().expect("a list").iter().filter(|row| row["feasible"] == true);
+    let all: Vec<(u64, [f64; 4])> = rows.map(|row| (row["index"].as_u64().expect("an index"), numbers(row))).collect();
+    let beats = |(i, a): &(u64, [f64; 4]), (j, b): &(u64, [f64; 4])| {
+        let pairs = || a.iter().zip(b);
+        pairs().all(|(x, y)| x <= y) && (pairs().any(|(x, y)| x < y) || i < j)
+    };
+    all.iter().filter(|one| !all.iter().any(|other| beats(other, one))).map(|(index, _)| *index).collect()
+}
+
+#[test]
+fn a_campaign_may_be_after_the_front() {
+    let lab = tiny_lab_with("evolution", 16, "objective = \"front\"");
+    let refused = lab.run(&["campaign", "start", "tiny", "--strategy", "ilp"]);
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && words.contains("use one of evolution, random, uniform"), "{words}");
+    lab.ok(&["campaign", "start", "tiny"]);
+    let campaign = lab.wait_for_campaign("tiny", &["finished", "failed"], SHORT);
+    assert_eq!(campaign["objective"], "front", "{campaign}");
+    assert_books_balance(&lab, 16);
+    let expected = front_of(&lab.get("/api/campaigns/tiny/candidates"));
+    assert!(expected.len() > 1, "a front of one is no front: {expected:?}");
+    let told: Value = serde_json::from_str(&lab.ok(&["best", "tiny", "--format", "json"])).expect("JSON");
+    for found in [lab.get("/api/campaigns/tiny/front"), told] {
+        let mut found: Vec<u64> =
+            found.as_array().expect("a list").iter().filter_map(|row| row["index"].as_u64()).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+    let reason = campaign["reason"].as_str().expect("finished with a reason");
+    assert!(reason.contains(&format!("{} candidates on the front; best: episode", expected.len())), "{reason}");
+    let shown = lab.ok(&["campaign", "show", "tiny", "--front"]);
+    assert!(
+        shown.contains(&format!("objective: the front of accuracy, ticks, flash and RAM, now {}", expected.len())),
+        "{shown}"
+    );
+}
+
 #[test]
 fn keyword_spotting_on_two_boards() {
     let Some(data) = shared_data("keyword_spotting_on_two_boards") else { return };

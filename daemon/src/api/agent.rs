@@ -63,6 +63,7 @@ fn agent_start(db: &mut Db, id: i64, config: &Config) -> Result<AgentStart, Stor
         model: c.model,
         data: c.data,
         strategy: c.strategy,
+        objective: c.objective,
         seed: c.seed,
         origin: c.origin,
         budget: c.budget,

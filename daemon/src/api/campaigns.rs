@@ -46,6 +46,12 @@ pub async fn pareto(state: State, Part(name): Part<String>) -> Answer<Vec<Candid
     Ok(Json(state.store.read(move |db| db.pareto(id)).await?))
 }
 
+/// `GET /api/campaigns/{c}/front`
+pub async fn front(state: State, Part(name): Part<String>) -> Answer<Vec<Candidate>> {
+    let id = id(&state, name).await?;
+    Ok(Json(state.store.read(move |db| db.front(id)).await?))
+}
+
 /// Which campaigns to compare.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

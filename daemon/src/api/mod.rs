@@ -51,6 +51,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/campaigns/{c}", get(campaigns::get))
         .route("/campaigns/{c}/candidates", get(campaigns::candidates))
         .route("/campaigns/{c}/pareto", get(campaigns::pareto))
+        .route("/campaigns/{c}/front", get(campaigns::front))
         .route("/campaigns/{c}/start", post(campaigns::start))
         .route("/campaigns/{c}/stop", post(campaigns::stop))
         .route("/campaigns/{c}/resume", post(campaigns::resume))

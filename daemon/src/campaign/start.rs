@@ -17,6 +17,7 @@ pub fn spec(config: &Config, name: &str, request: StartRequest) -> Result<Campai
     asked.budget = request.budget.unwrap_or(asked.budget);
     asked.seed = request.seed.unwrap_or(asked.seed);
     asked.strategy = request.strategy.unwrap_or(asked.strategy);
+    asked.objective.check(&asked.strategy).map_err(StoreError::Invalid)?;
     if asked.budget == 0 {
         return Err(StoreError::Invalid("a budget of 0 measurements searches nothing".into()));
     }

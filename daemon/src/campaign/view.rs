@@ -26,6 +26,7 @@ pub fn campaign(stored: StoredCampaign, runtime: Runtime) -> Campaign {
         name: stored.name,
         state,
         strategy: stored.strategy,
+        objective: stored.objective,
         seed: stored.seed,
         model: stored.model,
         data: stored.data,

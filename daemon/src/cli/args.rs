@@ -31,7 +31,7 @@ pub enum Command {
     Measure(Measure),
     /// Start, stop, resume, list, show or watch searches
     Campaign(Campaign),
-    /// Show the best candidate of a campaign, or of each
+    /// Show the best candidate of a campaign, or of each; of one whose objective is the front, the front
     Best(Best),
     /// Compare strategies at an equal number of measurements: best feasible reward, median and range over seeds
     Compare(Compare),
@@ -144,9 +144,12 @@ pub enum CampaignCommand {
     /// Show a campaign and its candidates
     Show {
         name: String,
-        /// Only the Pareto front
+        /// Only the Pareto front of accuracy and ticks
         #[arg(long)]
         pareto: bool,
+        /// Only the front of accuracy, ticks, flash and RAM
+        #[arg(long, conflicts_with = "pareto")]
+        front: bool,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -197,7 +200,7 @@ pub struct Compare {
     pub format: Format,
 }
 
-/// Works while the daemon runs, and without one. Views to begin with: candidates, best, pareto, layer_latency,
+/// Works while the daemon runs, and without one. Views to begin with: candidates, best, pareto, front, layer_latency,
 /// candidates_per_hour, convergence, prediction_error, rewards_recomputed.
 #[derive(Debug, Args)]
 pub struct Query {

@@ -8,6 +8,7 @@ use super::exit::Failure;
 use super::start;
 use super::table::Table;
 use super::watch;
+use crate::config::Objective;
 use crate::types::{Campaign, Candidate, PredictionError, Training};
 
 /// One of the subcommands.
@@ -21,7 +22,16 @@ pub fn run(client: &Client, args: Args) -> Result<(), Failure> {
         CampaignCommand::Stop { name } => change(client, &name, "stop"),
         CampaignCommand::Resume { name } => change(client, &name, "resume"),
         CampaignCommand::List { format } => list(client, format),
-        CampaignCommand::Show { name, pareto, format } => show(client, &name, pareto, format),
+        CampaignCommand::Show { name, pareto, front, format } => {
+            let which = if pareto {
+                "pareto"
+            } else if front {
+                "front"
+            } else {
+                "candidates"
+            };
+            show(client, &name, which, format)
+        }
         CampaignCommand::Watch { name } => watch::run(client, &name),
     }
 }
@@ -65,22 +75,43 @@ fn list(client: &Client, format: Format) -> Result<(), Failure> {
     table.print(format)
 }
 
-fn show(client: &Client, name: &str, pareto: bool, format: Format) -> Result<(), Failure> {
+fn show(client: &Client, name: &str, which: &str, format: Format) -> Result<(), Failure> {
     let campaign: Campaign = client.get(&format!("campaigns/{name}"))?;
-    let which = if pareto { "pareto" } else { "candidates" };
     let candidates: Vec<Candidate> = client.get(&format!("campaigns/{name}/{which}"))?;
     if format == Format::Json {
         println!("{:#}", json!({ "campaign": campaign, "candidates": candidates }));
         return Ok(());
     }
+    let front = front(client, &campaign)?;
     if format == Format::Table {
         println!("{}", line(&campaign));
         println!("{}", limits(&campaign));
+        front
+            .iter()
+            .for_each(|front| println!("objective: the front of accuracy, ticks, flash and RAM, now {}", front.len()));
         campaign.training.iter().for_each(|training| println!("{}", self::training(training)));
         campaign.prediction_error.iter().for_each(|error| println!("{}", predictions(error)));
         println!();
     }
-    table(&candidates, campaign.best.as_ref().map(|b| b.id)).print(format)
+    let found = match &front {
+        Some(front) => front.iter().map(|c| c.id).collect(),
+        None => campaign.best.iter().map(|best| best.id).collect(),
+    };
+    let marks = Marks { ids: found, word: if front.is_some() { "front" } else { "best" } };
+    table(&candidates, &marks).print(format)
+}
+
+/// The front of a campaign that is after one.
+fn front(client: &Client, campaign: &Campaign) -> Result<Option<Vec<Candidate>>, Failure> {
+    let asked = campaign.objective == Objective::Front.name();
+    asked.then(|| client.get(&format!("campaigns/{}/front", campaign.name))).transpose()
+}
+
+/// What the note of some candidates begins with.
+#[derive(Default)]
+struct Marks {
+    ids: Vec<i64>,
+    word: &'static str,
 }
 
 /// How far a training is, in a line.
@@ -129,15 +160,15 @@ fn add_predictions(table: &mut Table, candidates: &[Candidate]) {
     }
 }
 
-fn table(candidates: &[Candidate], best: Option<i64>) -> Table {
+fn table(candidates: &[Candidate], marks: &Marks) -> Table {
     let columns = [
         "episode", "what", "state", "accuracy", "ticks", "flash", "ram", "bits", "feasible", "reward", "board", "note",
     ];
     let mut table = Table::new(&columns);
     let row = |c: &Candidate| -> Vec<Value> {
         let feasible = c.feasible.map_or("?", |f| if f { "yes" } else { "no" });
-        let note = match (Some(c.id) == best, &c.reason) {
-            (true, _) => "best".to_owned(),
+        let note = match (marks.ids.contains(&c.id), &c.reason) {
+            (true, _) => marks.word.to_owned(),
             (false, Some(reason)) => reason.clone(),
             (false, None) => String::new(),
         };
@@ -168,7 +199,11 @@ pub fn best(client: &Client, args: &Best) -> Result<(), Failure> {
         None => client.get("campaigns")?,
     };
     let errors: Vec<_> = campaigns.iter().filter_map(|c| Some((c.name.clone(), c.prediction_error?))).collect();
-    let best: Vec<Candidate> = campaigns.into_iter().filter_map(|c| c.best).collect();
+    let front = match (&args.campaign, campaigns.first()) {
+        (Some(_), Some(campaign)) => front(client, campaign)?,
+        _ => None,
+    };
+    let best: Vec<Candidate> = front.unwrap_or_else(|| campaigns.into_iter().filter_map(|c| c.best).collect());
     if best.is_empty() {
         let what = args.campaign.as_ref().map_or("any campaign".into(), |c| format!("campaign {c}"));
         let failure = Failure::error(format!("no feasible candidate in {what} yet"));
@@ -178,7 +213,7 @@ pub fn best(client: &Client, args: &Best) -> Result<(), Failure> {
         println!("{:#}", json!(best));
         return Ok(());
     }
-    let mut found = table(&best, None);
+    let mut found = table(&best, &Marks::default());
     found.columns.insert(0, "campaign".into());
     for (row, candidate) in found.rows.iter_mut().zip(&best) {
         row.insert(0, json!(candidate.campaign));
@@ -206,7 +241,7 @@ mod tests {
 
     #[test]
     fn predictions_stand_beside_what_was_measured() {
-        let table = table(&[candidate(4, Some(2_970_000)), candidate(5, None)], Some(4));
+        let table = table(&[candidate(4, Some(2_970_000)), candidate(5, None)], &Marks { ids: vec![4], word: "best" });
         insta::assert_snapshot!(table.render(Format::Table));
         let error = PredictionError { candidates: 58, median: 0.0041, max: 0.02, bias: -0.001 };
         insta::assert_snapshot!(predictions(&error), @"predicted latency: median error 0.41 % over 58 candidates, at most 2.00 %, bias -0.10 %");
@@ -226,6 +261,6 @@ mod tests {
 
     #[test]
     fn without_predictions_there_are_no_columns_for_them() {
-        assert!(!table(&[candidate(5, None)], None).columns.contains(&"predicted".to_owned()));
+        assert!(!table(&[candidate(5, None)], &Marks::default()).columns.contains(&"predicted".to_owned()));
     }
 }

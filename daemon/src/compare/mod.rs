@@ -30,7 +30,7 @@ pub enum NotComparable {
     Differ { what: &'static str, first: String, of_first: String, other: String, of_other: String },
 }
 
-/// Groups campaigns by strategy and options, so that what is left to differ is the seed.
+/// Groups campaigns by strategy, objective and options, so that what is left to differ is the seed.
 ///
 /// # Errors
 /// [`NotComparable`] when they searched different models, data or units.
@@ -39,7 +39,10 @@ pub fn compare(runs: &[SearchRun]) -> Result<Comparison, NotComparable> {
     runs.iter().try_for_each(|run| same_problem(first, run))?;
     let mut groups: Vec<Vec<&SearchRun>> = Vec::new();
     for run in runs {
-        let same = |group: &&mut Vec<&SearchRun>| group[0].strategy == run.strategy && group[0].options == run.options;
+        let same = |group: &&mut Vec<&SearchRun>| {
+            let first = group[0];
+            first.strategy == run.strategy && first.objective == run.objective && first.options == run.options
+        };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(run),
             None => groups.push(vec![run]),
@@ -112,7 +115,7 @@ fn campaign(run: &SearchRun) -> ComparedCampaign {
     }
 }
 
-/// The strategy, and the options in which campaigns of this strategy differ.
+/// The strategy, and the objective and options in which campaigns of this strategy differ.
 fn name(run: &SearchRun, all: &[SearchRun]) -> String {
     let rivals: Vec<_> = all.iter().filter(|other| other.strategy == run.strategy).collect();
     let tables = rivals.iter().filter_map(|other| other.options.as_object());
@@ -123,7 +126,9 @@ fn name(run: &SearchRun, all: &[SearchRun]) -> String {
         Some(Value::String(text)) => format!("{key} {text}"),
         Some(other) => format!("{key} {other}"),
     };
-    let told: Vec<String> = keys.into_iter().filter(differs).map(told).collect();
+    let objectives = rivals.iter().any(|other| other.objective != run.objective);
+    let objective = objectives.then(|| format!("objective {}", run.objective));
+    let told: Vec<String> = objective.into_iter().chain(keys.into_iter().filter(differs).map(told)).collect();
     if told.is_empty() { run.strategy.clone() } else { format!("{} ({})", run.strategy, told.join(", ")) }
 }
 

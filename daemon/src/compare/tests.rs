@@ -18,6 +18,7 @@ fn run(campaign: &str, options: Value, measured: u32, reward: impl Fn(u32) -> Op
         campaign: campaign.into(),
         state: "finished".into(),
         strategy: strategy.into(),
+        objective: "reward".into(),
         seed: seed.trim_start_matches('w').parse().expect("a seed"),
         options,
         model: "/m".into(),
@@ -116,4 +117,13 @@ fn the_smallest_charts_can_be_drawn() {
     let nothing = compare(&[run("rule-1", json!({}), 5, |_| None)]).expect("comparable");
     assert_eq!(Chart::of(&nothing), None);
     assert_eq!(Chart::of(&compare(&[run("rule-1", json!({}), 0, |_| None)]).expect("comparable")), None);
+}
+
+#[test]
+fn campaigns_of_another_objective_are_another_strategy() {
+    let mut front = run("evolution-2", json!({}), 5, |_| Some(0.1));
+    front.objective = "front".into();
+    let both = compare(&[run("evolution-1", json!({}), 5, |_| Some(0.2)), front]).expect("comparable");
+    let names: Vec<_> = both.strategies.iter().map(|strategy| strategy.name.as_str()).collect();
+    assert_eq!(names, ["evolution (objective reward)", "evolution (objective front)"]);
 }

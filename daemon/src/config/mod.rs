@@ -7,6 +7,7 @@
 mod board_type;
 mod error;
 mod limits;
+mod objective;
 mod raw;
 mod selector;
 mod validate;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use board_type::{BoardType, Core, Slot, Target, Unit};
 pub use error::{ConfigError, Problem};
 pub use limits::{Latency, Limit, Limits};
+pub use objective::Objective;
 pub use selector::Probe;
 pub use window::{Window, WindowState, WindowText};
 
@@ -78,6 +80,7 @@ pub struct Campaign {
     /// The data set as the agent names it, with absolute paths.
     pub data: String,
     pub strategy: String,
+    pub objective: Objective,
     pub seed: u64,
     /// Search episodes to measure; baselines do not count.
     pub budget: u32,

@@ -72,7 +72,8 @@ pub struct Slot {
 pub struct Campaign {
     pub model: String,
     pub data: String,
-    pub strategy: Option<String>,
+    pub strategy: Option<Spanned<String>>,
+    pub objective: Option<Spanned<String>>,
     pub seed: Option<u64>,
     pub budget: Spanned<u32>,
     pub board_types: Spanned<Vec<Spanned<String>>>,

@@ -133,3 +133,20 @@ fn every_problem_is_listed_with_file_and_line() {
     /lab/hil.toml:2: `here` is not ADDRESS:PORT
     "#);
 }
+
+#[test]
+fn an_objective_has_a_usual_strategy_and_refuses_those_that_search_for_another() {
+    let of = |lines: &str| parse(&with_campaign(&format!("budget = 1\nboard-types = [\"mps2-an386\"]\n{lines}")));
+    for (lines, objective, strategy) in [
+        ("", Objective::Reward, "ilp"),
+        ("objective = \"reward\"\nstrategy = \"ddpg\"", Objective::Reward, "ddpg"),
+        ("objective = \"front\"", Objective::Front, "evolution"),
+        ("objective = \"front\"\nstrategy = \"random\"", Objective::Front, "random"),
+    ] {
+        let campaign = of(lines).expect("valid").campaigns.remove(0);
+        assert_eq!((campaign.objective, campaign.strategy.as_str()), (objective, strategy), "{lines}");
+    }
+    let file = |lines: &str| with_campaign(&format!("budget = 1\nboard-types = [\"mps2-an386\"]\n{lines}"));
+    refused(&file("objective = \"speed\""), 10, "known: reward, front");
+    refused(&file("objective = \"front\"\nstrategy = \"ilp\""), 11, "use one of evolution, random, uniform");
+}

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::error::line_of;
 use super::limits::{Limit, Limits, parse_bytes, parse_latency};
-use super::{Board, BoardType, Campaign, Config, ConfigError, Daemon, Link, Problem, Window, raw};
+use super::{Board, BoardType, Campaign, Config, ConfigError, Daemon, Link, Objective, Problem, Window, raw};
 
 /// Collects problems; every rule gets one.
 struct Checker<'a> {
@@ -179,6 +179,7 @@ impl Checker<'_> {
         let board_types = self.campaign_types(&raw.board_types, types)?;
         let limits = self.limits(&raw.limits, &board_types);
         let window = self.window(&raw);
+        let (objective, strategy) = self.objective(&raw);
         if *raw.budget.get_ref() == 0 {
             self.complain(raw.budget.span(), "a budget of 0 measurements searches nothing");
         }
@@ -193,7 +194,8 @@ impl Checker<'_> {
             name: name_text,
             model: self.base.join(raw.model),
             data: data_set(&self.base, &raw.data),
-            strategy: raw.strategy.unwrap_or_else(|| "ilp".into()),
+            strategy,
+            objective,
             seed: raw.seed.unwrap_or(1),
             budget: raw.budget.into_inner(),
             board_types: board_types.iter().map(|t| t.name.clone()).collect(),
@@ -203,6 +205,15 @@ impl Checker<'_> {
             repeats,
             options: options(raw.agent),
         })
+    }
+
+    /// What the campaign is after, and what shall propose for it.
+    fn objective(&mut self, raw: &raw::Campaign) -> (Objective, String) {
+        let asked = raw.objective.as_ref().map(|o| self.accept(o.span(), Objective::from_name(o.get_ref())));
+        let objective = asked.flatten().unwrap_or_default();
+        let Some(strategy) = &raw.strategy else { return (objective, objective.usual_strategy().into()) };
+        self.accept(strategy.span(), objective.check(strategy.get_ref()));
+        (objective, strategy.get_ref().clone())
     }
 
     fn campaign_types<'t>(

@@ -27,6 +27,8 @@ pub struct StoredCampaign {
     pub model: String,
     pub data: String,
     pub strategy: String,
+    /// `reward` or `front`.
+    pub objective: String,
     pub seed: u64,
     /// The campaign of `hil.toml` it was started from.
     pub section: Option<String>,
@@ -211,9 +213,9 @@ fn insert(tx: &Transaction<'_>, spec: &CampaignSpec, origin: Option<i64>) -> Res
     tx.execute(
         "INSERT INTO campaigns (name, model, data, strategy, seed, budget, board_types, unit, warmup, repeats, limits_asked,
            limits_known, limit_flash, limit_ram, limit_latency, open_hours, options, state, created_at,
-           origin, section)
+           origin, section, objective)
          VALUES (?1, (SELECT id FROM models WHERE path = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-           ?17, 'active', ?18, ?19, ?20)",
+           ?17, 'active', ?18, ?19, ?20, ?21)",
         params![
             spec.name,
             model,
@@ -235,6 +237,7 @@ fn insert(tx: &Transaction<'_>, spec: &CampaignSpec, origin: Option<i64>) -> Res
             now(),
             origin,
             asked.name,
+            asked.objective.name(),
         ],
     )?;
     Ok(tx.last_insert_rowid())
@@ -252,6 +255,7 @@ fn campaign(row: &Row<'_>) -> rusqlite::Result<StoredCampaign> {
         model: row.get("model_path")?,
         data: row.get("data")?,
         strategy: row.get("strategy")?,
+        objective: row.get("objective")?,
         seed: row.get("seed")?,
         section: row.get("section")?,
         origin: row.get("origin_name")?,

@@ -18,6 +18,11 @@ impl Db {
         self.rows("SELECT * FROM pareto WHERE campaign_id = ?1 ORDER BY ticks", [campaign])
     }
 
+    /// What nothing of a campaign beats in accuracy, ticks, flash and RAM, by ticks.
+    pub fn front(&mut self, campaign: i64) -> Result<Vec<Candidate>, StoreError> {
+        self.rows("SELECT * FROM front WHERE campaign_id = ?1 ORDER BY ticks, accuracy DESC, idx", [campaign])
+    }
+
     /// The best feasible candidate of a campaign.
     pub fn best(&mut self, campaign: i64) -> Result<Option<Candidate>, StoreError> {
         Ok(self.rows("SELECT * FROM best WHERE campaign_id = ?1", [campaign])?.pop())

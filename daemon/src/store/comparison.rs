@@ -14,6 +14,7 @@ pub struct SearchRun {
     /// `active`, `stopped`, `finished` or `failed`.
     pub state: String,
     pub strategy: String,
+    pub objective: String,
     pub seed: u64,
     pub options: Value,
     pub model: String,
@@ -47,6 +48,7 @@ impl Db {
             campaign: c.name,
             state: c.state,
             strategy: c.strategy,
+            objective: c.objective,
             seed: c.seed,
             options: c.options,
             model: c.model,

@@ -70,6 +70,8 @@ pub struct AgentStart {
     pub model: String,
     pub data: String,
     pub strategy: String,
+    /// `reward` or `front`.
+    pub objective: String,
     pub seed: u64,
     /// Name of the campaign whose candidates it goes on from.
     pub origin: Option<String>,

@@ -25,6 +25,8 @@ pub struct Campaign {
     pub state: CampaignState,
     pub reason: Option<String>,
     pub strategy: String,
+    /// `reward` or `front`.
+    pub objective: String,
     pub seed: u64,
     pub model: String,
     pub data: String,

@@ -1,6 +1,6 @@
 //! What the daemon's API says and is told, as far as an agent needs it (`docs/api.md`).
 
-use crate::env::Limits;
+use crate::env::{Limits, Objective};
 use crate::qat::Told;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,8 @@ pub struct AgentStart {
     pub data: String,
     pub strategy: String,
     pub seed: u64,
+    #[serde(default)]
+    pub objective: Objective,
     /// The campaign whose candidates this one goes on from.
     #[serde(default)]
     pub origin: Option<String>,

@@ -6,9 +6,10 @@ use super::AgentError;
 use super::api::{Episode, EpisodeState, Reward, RewardWall};
 use super::episodes::{Request, Session, Settled};
 use super::limits::resolve;
+use super::results::{feasible, front};
 use super::run::{accuracy_of_reference, report};
 use crate::candidate::Candidate;
-use crate::env::{Limits, Measured, reward};
+use crate::env::{Limits, Measured, Objective, reward};
 use crate::qat::FineTune;
 use bitrack_model::Bits;
 
@@ -196,16 +197,15 @@ fn settle(
     session.client.reward(index, &Reward { reward, step_rewards: None, wall: RewardWall { learn_ms: 0.0 } })
 }
 
-/// The feasible candidates, the most accurate and then the fastest first; each choice of bits once.
+/// The feasible candidates, or those on the front where that is the objective: the most accurate and then the fastest first, each
+/// choice of bits once.
 fn best(session: &Session, episodes: &[Episode]) -> Result<Vec<Entry>, AgentError> {
-    let mut feasible: Vec<&Episode> = episodes.iter().filter(|episode| is_feasible(episode)).collect();
-    feasible.sort_by(|a, b| {
-        let key = |e: &Episode| (e.candidate.accuracy.unwrap_or(0.0), e.candidate.ticks.unwrap_or(u64::MAX));
-        let ((accuracy_a, ticks_a), (accuracy_b, ticks_b)) = (key(a), key(b));
-        accuracy_b.total_cmp(&accuracy_a).then(ticks_a.cmp(&ticks_b)).then(a.candidate.index.cmp(&b.candidate.index))
-    });
+    let found = match session.start.objective {
+        Objective::Front => front(episodes),
+        Objective::Reward => feasible(episodes),
+    };
     let mut chosen: Vec<Entry> = Vec::new();
-    for episode in feasible {
+    for episode in found {
         let bits = session.bits_of(episode)?;
         if chosen.len() < session.start.budget as usize && chosen.iter().all(|other| other.bits != bits) {
             let label = format!("finalist of episode {}", episode.candidate.index);
@@ -213,9 +213,4 @@ fn best(session: &Session, episodes: &[Episode]) -> Result<Vec<Entry>, AgentErro
         }
     }
     Ok(chosen)
-}
-
-fn is_feasible(episode: &Episode) -> bool {
-    let row = &episode.candidate;
-    matches!(row.state, EpisodeState::Measured | EpisodeState::Done) && row.feasible == Some(true)
 }

@@ -7,6 +7,7 @@ mod finalists;
 mod limits;
 mod options;
 mod queue;
+mod results;
 mod run;
 mod search;
 mod training;

@@ -7,9 +7,10 @@ use super::episodes::{Request, Session, Settled};
 use super::finalists::{self, FINALISTS, fine_tune};
 use super::limits::resolve;
 use super::options::Options;
-use super::search::{Search, best, learn_latency};
+use super::results::{feasible, front};
+use super::search::{Search, learn_latency};
 use crate::candidate::{HostJudge, HostTraining, Source};
-use crate::env::{CostKey, Environment, LayerBits, Limits, Measured, reward};
+use crate::env::{CostKey, Environment, LayerBits, Limits, Measured, Objective, reward};
 use crate::strategy::{Elite, Known, NAMES, Strategy, Warm, build, rule_based_bits};
 use bitrack_model::Bits;
 use std::path::Path;
@@ -198,7 +199,7 @@ pub fn report(session: &Session) -> Result<String, AgentError> {
         return Ok("layers measured; nothing was judged".into());
     }
     let episodes = session.client.start()?.episodes;
-    let Some(best) = best(&episodes) else {
+    let Some(best) = feasible(&episodes).first().copied() else {
         return Ok("no candidate met all limits".into());
     };
     let test = match session.fetched(best)? {
@@ -209,8 +210,12 @@ pub fn report(session: &Session) -> Result<String, AgentError> {
         None => "not judged on the test samples: its image is gone from the daemon's cache".into(),
     };
     let row = &best.candidate;
+    let front = match session.start.objective {
+        Objective::Front => format!("{} candidates on the front; ", front(&episodes).len()),
+        Objective::Reward => String::new(),
+    };
     Ok(format!(
-        "best: episode {}{}, {test}, {} bytes of flash, {} of RAM",
+        "{front}best: episode {}{}, {test}, {} bytes of flash, {} of RAM",
         row.index,
         row.label.as_ref().map_or_else(String::new, |label| format!(" ({label})")),
         row.flash_bytes,

@@ -1,7 +1,7 @@
 //! The search itself: propose, wait, reward, learn; in an order that a resumed agent repeats exactly.
 
 use super::AgentError;
-use super::api::{Episode, EpisodeState, Reward, RewardWall};
+use super::api::{Episode, Reward, RewardWall};
 use super::episodes::{Request, Session, Settled};
 use super::queue::{Pending, Progress, proposal};
 use super::training::EpisodeRun;
@@ -294,18 +294,4 @@ fn told(settled: &Settled) -> &str {
         Settled::Measured(_) => "measured",
         Settled::Infeasible(reason) | Settled::Failed(reason) => reason,
     }
-}
-
-/// The best measured feasible episode: highest accuracy, then fewest ticks, then the earlier one.
-pub fn best(episodes: &[Episode]) -> Option<&Episode> {
-    let measured = |episode: &&Episode| {
-        let row = &episode.candidate;
-        matches!(row.state, EpisodeState::Measured | EpisodeState::Done) && row.feasible == Some(true)
-    };
-    let key =
-        |episode: &Episode| (episode.candidate.accuracy.unwrap_or(0.0), episode.candidate.ticks.unwrap_or(u64::MAX));
-    episodes.iter().filter(measured).min_by(|a, b| {
-        let ((accuracy_a, ticks_a), (accuracy_b, ticks_b)) = (key(a), key(b));
-        accuracy_b.total_cmp(&accuracy_a).then(ticks_a.cmp(&ticks_b))
-    })
 }

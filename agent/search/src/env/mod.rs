@@ -14,7 +14,7 @@ pub use costs::{Costs, Footprint, Limits};
 pub use judge::{Judge, JudgeError, Sensitivity};
 pub use latency::{CostKey, LatencyModel, LayerBits, Prediction, SavedCost};
 pub use projection::{InfeasibleLimits, Shortfall, project};
-pub use reward::{Measured, REWARD_PER_POINT, reward};
+pub use reward::{Measured, Objective, REWARD_PER_POINT, reward};
 pub use space::{Slot, SlotKind, Space};
 pub use state::{STATE_LEN, State, StateTable};
 pub use training::{SharedWeights, Training, TrainingError};

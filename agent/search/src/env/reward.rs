@@ -1,4 +1,15 @@
-//! The one number a strategy maximises.
+//! What a search is after: the one number a strategy maximises, or the front.
+
+/// What a campaign is after.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// The candidate of the highest reward.
+    #[default]
+    Reward,
+    /// The candidates that no other beats in accuracy, ticks, flash and RAM.
+    Front,
+}
 
 /// Reward per percentage point of accuracy: HAQ's lambda.
 pub const REWARD_PER_POINT: f64 = 0.1;

@@ -1,10 +1,10 @@
 //! `evolution`: NSGA-II (Deb et al. 2002), one child at a time, over accuracy, ticks, flash and RAM.
 //!
-//! Limits are constraints: what meets them beats what does not. Parents are drawn by tournaments, in turn by front and crowding,
-//! which spreads the front, and by reward, which is what a campaign with limits is after.
+//! Limits are constraints: what meets them beats what does not. Parents are drawn by tournaments on front and crowding, which
+//! spreads the front; where a campaign is after the highest reward, half of them on reward instead.
 
 use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
-use crate::env::Environment;
+use crate::env::{Environment, Objective};
 use bitrack_model::Bits;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -57,6 +57,7 @@ impl Individual {
 /// The strategy.
 #[derive(Debug)]
 pub struct Evolution {
+    objective: Objective,
     rng: ChaCha8Rng,
     proposed: usize,
     population: Vec<Individual>,
@@ -72,8 +73,8 @@ struct Header {
 
 impl Evolution {
     /// Reproducible from its seed.
-    pub fn new(seed: u64) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), proposed: 0, population: Vec::new() }
+    pub fn new(seed: u64, objective: Objective) -> Self {
+        Self { objective, rng: ChaCha8Rng::seed_from_u64(seed), proposed: 0, population: Vec::new() }
     }
 
     /// The corners of the space first, then random candidates, then children.
@@ -104,7 +105,7 @@ impl Evolution {
 
     fn child(&mut self) -> Vec<Bits> {
         let ranks = ranks(&self.population);
-        let by_front = self.rng.random::<bool>();
+        let by_front = self.objective == Objective::Front || self.rng.random::<bool>();
         let (mother, father) = (self.parent(&ranks, by_front), self.parent(&ranks, by_front));
         let chance = MUTATIONS / self.population[mother].bits.len() as f64;
         let gene = |slot: usize| {
@@ -198,6 +199,7 @@ impl Strategy for Evolution {
         if self.population.len() > POPULATION {
             let ranks = ranks(&self.population);
             let best = (0..self.population.len())
+                .filter(|_| self.objective == Objective::Reward)
                 .max_by(|&a, &b| self.population[a].reward().total_cmp(&self.population[b].reward()));
             let others = (0..self.population.len()).filter(|&i| Some(i) != best);
             if let Some(worst) = others.reduce(|worst, i| if precedes(ranks[worst], ranks[i]) { i } else { worst }) {
@@ -222,6 +224,7 @@ impl Strategy for Evolution {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::{Measured, toy};
 
     fn individual(objectives: [f64; 4], excess: f64) -> Individual {
         Individual {
@@ -242,6 +245,38 @@ mod tests {
         ];
         let fronts: Vec<usize> = ranks(&population).into_iter().map(|(front, _)| front).collect();
         assert_eq!(fronts, [0, 0, 1, 2]);
+    }
+
+    /// Distinct candidates on the front after so many proposals, over some seeds.
+    fn found_on_front(objective: Objective) -> usize {
+        let env = toy::environment(None, None);
+        let of = |seed| {
+            let mut strategy = Evolution::new(seed, objective);
+            let mut all: Vec<Individual> = Vec::new();
+            for _ in 0..120 {
+                let proposal = strategy.propose(&env).expect("proposes").expect("endless");
+                let bits = env.project(&proposal.asked);
+                let accuracy = (-env.judge.divergence(&bits).expect("judged") / 10.0).exp();
+                let ticks =
+                    1000 + bits.iter().enumerate().map(|(i, b)| (i as u64 % 3) * u64::from(b.get())).sum::<u64>();
+                let measured = Measured { accuracy, ticks: Some(ticks) };
+                let outcome = Outcome { proposal, bits, reward: Some(accuracy - 1.0), measured: Some(measured) };
+                let mut alone = Evolution::new(0, objective);
+                alone.observe(&env, &outcome).expect("observed");
+                if all.iter().all(|known| known.bits != outcome.bits) {
+                    all.append(&mut alone.population);
+                }
+                strategy.observe(&env, &outcome).expect("observed");
+            }
+            ranks(&all).into_iter().filter(|rank| rank.0 == 0).count()
+        };
+        (1..=5).map(of).sum()
+    }
+
+    #[test]
+    fn who_is_asked_for_the_front_finds_more_of_it() {
+        let (front, reward) = (found_on_front(Objective::Front), found_on_front(Objective::Reward));
+        assert!(front > reward, "{front} on the front, {reward} by the way");
     }
 
     #[test]

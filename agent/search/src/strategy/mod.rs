@@ -21,7 +21,7 @@ pub use rule_based::{RuleBased, rule_based_bits};
 pub use uniform::Uniform;
 pub use warm::{Elite, Known, Warm};
 
-use crate::env::{Environment, JudgeError, Measured, State, TrainingError, action_of_bits, bits_of_action};
+use crate::env::{Environment, JudgeError, Measured, Objective, State, TrainingError, action_of_bits, bits_of_action};
 use crate::ilp::IlpError;
 use crate::ilp::network::TooWide;
 use crate::qat::Told;
@@ -78,9 +78,11 @@ pub enum StrategyError {
 pub const NAMES: [&str; 9] =
     ["ddpg", "ilp", "reinforce", ONE_SHOT, "evolution", "random", "uniform", "rule-based", "profile"];
 
-/// Hyper-parameters of the strategies that have some.
+/// What is set for strategies: the objective, and the hyper-parameters of those that have some.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// What is searched for; `evolution` alone can do both.
+    pub objective: Objective,
     /// Of `ddpg`.
     pub ddpg: DdpgConfig,
     /// Of `reinforce`.
@@ -93,6 +95,7 @@ impl Settings {
     /// What suits a search of this many candidates.
     pub fn for_budget(candidates: usize) -> Self {
         Self {
+            objective: Objective::Reward,
             ddpg: DdpgConfig::for_budget(candidates),
             reinforce: ReinforceConfig::for_budget(candidates),
             one_shot: OneShotConfig::default(),
@@ -235,7 +238,7 @@ pub trait Strategy: Send {
 pub fn build(name: &str, seed: u64, settings: &Settings) -> Result<Box<dyn Strategy>, StrategyError> {
     Ok(match name {
         "ddpg" => Box::new(Ddpg::new(seed, settings.ddpg.clone())?),
-        "evolution" => Box::new(Evolution::new(seed)),
+        "evolution" => Box::new(Evolution::new(seed, settings.objective)),
         "ilp" => Box::new(Ilp::new(seed)),
         "profile" => Box::new(Profile::default()),
         ONE_SHOT => Box::new(OneShot::new(seed, settings.one_shot.clone())),

@@ -1,5 +1,7 @@
 //! Campaigns: their states, their counts, and what follows from their rows.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -119,4 +121,33 @@ fn campaigns_stop_resume_and_end() {
     assert_eq!(db.campaign_id("kws").expect("there"), id);
     assert_eq!(db.campaign_id(&id.to_string()).expect("there"), id);
     assert!(matches!(db.campaign_id("nobody"), Err(StoreError::NotFound(_))));
+}
+
+/// Small integers make ties, equal candidates and every kind of domination common.
+fn any_candidate() -> impl Strategy<Value = (f64, u64, u64, u64, bool)> {
+    (0..4u32, 0..4u64, 0..4u64, 0..4u64, any::<bool>())
+        .prop_map(|(accuracy, ticks, flash, ram, fits)| (f64::from(accuracy) / 4.0, 100 + ticks, flash, ram, fits))
+}
+
+proptest! {
+    #[test]
+    fn the_front_is_what_nothing_beats_in_all_four(rows in prop::collection::vec(any_candidate(), 1..20)) {
+        let (mut db, campaign) = limited(1000);
+        for (index, &(accuracy, ticks, flash_bytes, ram_bytes, fits)) in (0..).zip(&rows) {
+            let row = Proposal { accuracy: Some(accuracy), flash_bytes, ram_bytes, ..proposal(index, Some(IMAGE)) };
+            db.propose(campaign, &row).expect("accepted");
+            let id = db.episode_id(EpisodeKey { campaign, index }).expect("there");
+            db.add_measurement(&measurement(Some(id), if fits { ticks } else { 2000 })).expect("stored");
+        }
+        let beats = |a: usize, b: usize| {
+            let ((x, t, f, r, _), (y, u, g, s, _)) = (rows[a], rows[b]);
+            let better = x > y || t < u || f < g || r < s;
+            rows[a].4 && x >= y && t <= u && f <= g && r <= s && (better || a < b)
+        };
+        let on_front = |&i: &usize| rows[i].4 && !(0..rows.len()).any(|other| beats(other, i));
+        let expected: Vec<u32> = (0..rows.len()).filter(on_front).map(|i| i as u32).collect();
+        let mut found: Vec<u32> = db.front(campaign).expect("read").iter().map(|c| c.index).collect();
+        found.sort_unstable();
+        prop_assert_eq!(found, expected);
+    }
 }

@@ -22,6 +22,7 @@ fn an_older_database_is_brought_up_to_date() {
     let mut db = Db::open(&path).expect("brought up to date");
     let campaign = db.campaign(1).expect("kept");
     assert_eq!((campaign.origin, campaign.section, campaign.prediction_error), (None, None, None));
+    assert_eq!(campaign.objective, "reward");
     assert_eq!(db.candidates(1, None).expect("read")[0].predicted_ticks, None);
 }
 
@@ -99,6 +100,7 @@ fn sql_that_writes_is_refused_and_sql_that_reads_is_answered() {
     for view in [
         "best",
         "pareto",
+        "front",
         "layer_latency",
         "candidates_per_hour",
         "candidates",

@@ -9,7 +9,7 @@ mod rack;
 use serde_json::json;
 
 use super::*;
-use crate::config::{Board, BoardType, Campaign, Limits as Asked, Link, Unit};
+use crate::config::{Board, BoardType, Campaign, Limits as Asked, Link, Objective, Unit};
 use crate::types::{EpisodeState, Limits, MeasurementWall, Policy, Proposal, Reward};
 
 const IMAGE: &str = "aa";
@@ -20,6 +20,7 @@ fn asked() -> Campaign {
         model: "/m".into(),
         data: "/d".into(),
         strategy: "ddpg".into(),
+        objective: Objective::Reward,
         seed: 1,
         budget: 10,
         board_types: vec!["mps2-an386".into()],
