@@ -26,6 +26,7 @@ export async function get(path, timeoutMs = 60_000) {
 export const rack = () => get("rack");
 export const campaigns = () => get("campaigns");
 export const candidates = (campaign) => get(`campaigns/${encodeURIComponent(campaign)}/candidates`);
+export const compare = (ids) => get(`compare?campaigns=${ids.map(encodeURIComponent).join(",")}`);
 export const candidate = (id) => get(`candidates/${encodeURIComponent(id)}`);
 
 /**

@@ -7,12 +7,14 @@ import { badge, empty, pill, tile, timeView } from "./parts.js";
 
 /** The list; the one on show is marked as current. */
 export function campaignsView(store) {
-  const shown = store.campaign();
+  const isComparing = store.comparedChosen !== null;
+  const shown = isComparing ? null : store.campaign();
   const list = store.campaignList();
   return [
     h("h2", {}, "Campaigns"),
     list.length === 0 && store.link.state === "live"
       ? empty("None yet. Start one with ", h("code", {}, "hil campaign start NAME"), ".") : null,
+    list.length > 0 ? h("a", { class: "compare-link", href: "#?compare=", "aria-current": isComparing ? "true" : null }, "Compare searches") : null,
     h("ul", {}, list.map((campaign) => h("li", { "data-key": campaign.name },
       h("a", { href: `#/${encodeURIComponent(campaign.name)}`, "aria-current": campaign === shown ? "true" : null },
         h("b", {}, campaign.name), pill(campaign.state),

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { campaignView, campaignsView } from "./campaigns.js";
 import { candidateView } from "./candidate.js";
+import { compareVersion, compareView, takingPart, toggled } from "./compare.js";
 import { convergenceView } from "./convergence.js";
 import { h, onClick, patch } from "./dom.js";
 import { episodesView, INITIAL_TABLE, sortedBy } from "./episodes.js";
@@ -36,9 +37,28 @@ function draw() {
   patch(part("rack-summary"), rackSummary(store));
   patch(part("notice"), noticeView());
   patch(part("campaigns"), campaignsView(store));
+  patch(part("rack"), rackView(store));
+  document.body.classList.toggle("stale", store.link.state !== "live");
+  const isComparing = store.comparedChosen !== null;
+  for (const id of ["campaign", "split", "episodes"]) part(id).hidden = isComparing;
+  part("compare").hidden = !isComparing;
+  if (isComparing) drawComparison();
+  else drawCampaign(campaign, candidate, candidates);
+}
+
+function drawComparison() {
+  const campaigns = store.campaignList();
+  const chosen = takingPart(campaigns, store.comparedChosen, store.campaign());
+  const width = Math.max(260, part("compare").clientWidth - 24);
+  patch(part("compare"), compareView(campaigns, chosen, store.comparison, width));
+  document.title = "Compare searches \u00b7 Bitrack";
+  if (!store.campaignsKnown) readCampaigns();
+  readComparison(chosen);
+}
+
+function drawCampaign(campaign, candidate, candidates) {
   const whole = campaign?.objective === "front" ? wholeFront(candidates) : null;
   patch(part("campaign"), campaignView(campaign, whole));
-  patch(part("rack"), rackView(store));
   drawCharts(campaign, candidate, candidates, whole);
   const compared = reference(candidates, campaign?.unit);
   const isFollowing = store.indexChosen === null;
@@ -47,7 +67,6 @@ function draw() {
   const front = new Set((whole ?? view.plot.front).map((one) => one.id));
   patch(part("episodes"), episodesView(candidates, front, view.table, candidate, campaign?.limits ?? null));
   document.title = campaign ? `${campaign.name} ${campaign.measured}/${campaign.budget} \u00b7 Bitrack` : "Bitrack";
-  document.body.classList.toggle("stale", store.link.state !== "live");
   readMissing(campaign, [candidate, compared]);
 }
 
@@ -150,6 +169,25 @@ function readDetail(candidate) {
   });
 }
 
+const COMPARE_EVERY_MS = 2_000;
+const compared = { ids: "", at: 0 };
+
+/** The comparison of these as they stand now; while they run, not more often than people can look. */
+function readComparison(chosen) {
+  const version = compareVersion(chosen);
+  if (chosen.length === 0 || store.comparison.version === version) return null;
+  const ids = chosen.map((one) => one.id).join(",");
+  const rest = ids === compared.ids ? compared.at + COMPARE_EVERY_MS - Date.now() : 0;
+  if (rest > 0) return setTimeout(redraw, rest);
+  Object.assign(compared, { ids, at: Date.now() });
+  return readOnce("comparison", version, async () => {
+    const answer = await api.compare(chosen.map((one) => one.id)).catch((error) => error);
+    if (!(answer instanceof Error)) return () => (store.comparison = { comparison: answer, version, error: null });
+    if (!(answer instanceof api.ApiError)) throw answer;
+    return () => (store.comparison = { comparison: null, version, error: answer.message });
+  });
+}
+
 /** Whatever is on show and not yet, or no longer, known in full. */
 function readMissing(campaign, candidates) {
   if (!store.campaignsKnown) readCampaigns();
@@ -166,9 +204,15 @@ function heard(name, data) {
 // ---- choosing: the address holds what is on show, so that it can be sent to a colleague
 
 function readAddress() {
+  const asked = location.hash.match(/^#\?compare=(.*)$/);
+  if (asked) {
+    store.change(() => (store.comparedChosen = asked[1].split(",").filter(Boolean).map(decode)));
+    return;
+  }
   const [campaign, index] = location.hash.replace(/^#\/?/, "").split("/").map(decode);
   const isOther = (campaign || null) !== store.campaignChosen;
   store.change(() => {
+    store.comparedChosen = null;
     store.campaignChosen = campaign || null;
     store.indexChosen = index !== undefined && /^\d+$/.test(index) ? Number(index) : null;
     if (isOther) view.table = { ...view.table, page: 0 };
@@ -220,6 +264,16 @@ function startScatter(root) {
   onClick(root, "zoom", (name) => set({ zoom: name }));
 }
 
+function startComparison(root) {
+  onClick(root, "toggle", (names) => {
+    const campaigns = store.campaignList();
+    const chosen = takingPart(campaigns, store.comparedChosen, store.campaign());
+    const next = toggled(campaigns, chosen, JSON.parse(names));
+    history.replaceState(null, "", `#?compare=${next.map(encodeURIComponent).join(",")}`);
+    readAddress();
+  });
+}
+
 function startEpisodes(root) {
   onClick(root, "select", (index) => choose(Number(index)));
   onClick(root, "filter", (filter) => set({ table: { ...view.table, filter, page: 0 } }));
@@ -236,8 +290,10 @@ store.subscribe(redraw);
 startTheme(part("theme"));
 startScatter(part("scatter"));
 startEpisodes(part("episodes"));
+startComparison(part("compare"));
 onClick(part("notice"), "reload", () => location.reload());
-new ResizeObserver(redraw).observe(part("scatter"));
+const resized = new ResizeObserver(redraw);
+for (const id of ["scatter", "compare"]) resized.observe(part(id));
 window.addEventListener("hashchange", readAddress);
 readAddress();
 api.listen({ onEvent: heard, onLost: () => store.change(() => store.lose()) });

@@ -197,7 +197,7 @@ export function scatterLegend(plot) {
     plot.otherUnit > 0 && `${count(plot.otherUnit)} measured in another unit, not comparable`,
   ].filter(Boolean);
   return h("figcaption", { class: "legend" },
-    h("span", {}, mark("front-mark"), ` ${plot.whole ? "of this plot" : "Pareto front"} ${count(plot.front.length)}`),
+    h("span", {}, mark("front-mark"), ` ${plot.whole ? "front of this plot" : "Pareto front"} ${count(plot.front.length)}`),
     plot.whole && h("span", {}, mark("whole-mark"), ` front of all costs ${count(plot.whole.length)}`),
     h("span", {}, mark("feasible-mark"), " feasible"),
     h("span", {}, mark("infeasible-mark", "\u00d7"), ` over a limit ${count(over)}`),

@@ -19,6 +19,10 @@ export class Store {
     this.epoch = 0;
     this.campaignChosen = null;
     this.indexChosen = null;
+    /** Names of the campaigns that are compared, empty for all that can be; null while nothing is compared. */
+    this.comparedChosen = null;
+    /** The last comparison that was read, of which campaigns in which state, and why there is none. */
+    this.comparison = { comparison: null, version: null, error: null };
     /** Why the last list could not be read, or null. */
     this.trouble = null;
     this.sequence = 0;
