@@ -72,6 +72,12 @@ fn softmax(logits: Vec<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::candidate::{Preparation, Source};
+    use crate::data::{Splits, Test, Train, Validation};
+    use crate::env::toy;
+    use bitrack_model::{FloatModel, FloatWeights, Samples, Split};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     #[test]
     fn only_equal_distributions_do_not_diverge() {
@@ -81,5 +87,71 @@ mod tests {
         // Half and half against one to three: 0.5 ln 2 + 0.5 ln (2 / 3).
         let known = kullback_leibler(&[0.5, 0.5], &[0.25, 0.75]);
         assert!((known - 0.143_841_036).abs() < 1e-8, "{known}");
+    }
+
+    const CLASSES: usize = 3;
+
+    /// The toy network with random weights, and a softmax at its end if asked for.
+    fn network(with_softmax: bool) -> FloatModel {
+        let mut graph = toy::graph();
+        if with_softmax {
+            let (last, shape) = (graph.output, graph.shape(graph.output));
+            graph.push(Op::Softmax { beta: 1.0 }, vec![last], shape);
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut random = |n: usize| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+        let weights = graph.layers.iter().map(|layer| {
+            let shape = graph.weight_shape(layer)?;
+            Some(FloatWeights { values: random(shape.elements()), bias: random(shape.out) })
+        });
+        let weights = weights.collect();
+        FloatModel::new(graph, weights).expect("consistent")
+    }
+
+    fn samples(split: Split, seed: u64, count: usize) -> Dataset {
+        let (graph, mut rng) = (toy::graph(), ChaCha8Rng::seed_from_u64(seed));
+        let shape = graph.shape(graph.input);
+        let values = (0..count * shape.elements()).map(|_| rng.random_range(0.0..1.0)).collect();
+        let labels = (0..count).map(|i| (i % CLASSES) as u16).collect();
+        Dataset::new(split, shape, Samples::F32(values), labels).expect("fits")
+    }
+
+    /// A judge on the first `count` of 12 training samples; `seen` and `unseen` are the seeds of those and of all others.
+    fn judge(with_softmax: bool, count: usize, seen: u64, unseen: u64) -> HostJudge {
+        let splits = Splits {
+            train: Train(samples(Split::Train, seen, 12)),
+            validation: Validation(samples(Split::Validation, unseen, 6)),
+            test: Test(samples(Split::Test, unseen, 6)),
+        };
+        let source = Source::new(network(with_softmax), splits).expect("they fit");
+        HostJudge::new(Arc::new(source.prepare(&Preparation::default()).expect("calibrates")), count)
+    }
+
+    fn divergence(judge: &HostJudge, weights: Bits, activations: Bits) -> f64 {
+        judge.divergence(&judge.builder.space().uniform(weights, activations)).expect("judged")
+    }
+
+    #[test]
+    fn eight_bits_do_not_diverge_from_themselves_and_fewer_do() {
+        let judge = judge(false, 12, 1, 2);
+        assert_eq!(divergence(&judge, Bits::Eight, Bits::Eight), 0.0);
+        let (four, two) = (divergence(&judge, Bits::Four, Bits::Four), divergence(&judge, Bits::Two, Bits::Two));
+        assert!(0.0 < four && four < two, "{four} {two}");
+    }
+
+    #[test]
+    fn only_the_first_training_samples_are_seen() {
+        let of = |count, seen, unseen| divergence(&judge(false, count, seen, unseen), Bits::Two, Bits::Four);
+        assert_eq!(of(12, 1, 2), of(12, 1, 3), "neither validation nor test samples count");
+        assert_ne!(of(12, 1, 2), of(12, 4, 2));
+        assert_ne!(of(12, 1, 2), of(5, 1, 2));
+        assert_eq!(of(12, 1, 2), of(100, 1, 2), "there are no more");
+    }
+
+    #[test]
+    fn logits_and_the_probabilities_made_of_them_diverge_alike() {
+        let [logits, probabilities] =
+            [false, true].map(|softmax| divergence(&judge(softmax, 12, 1, 2), Bits::Two, Bits::Two));
+        assert!((logits / probabilities - 1.0).abs() < 0.1, "{logits} {probabilities}");
     }
 }

@@ -114,7 +114,8 @@ fn fastest_change(env: &Environment, bits: &[Bits], now: f64, limit: f64) -> Opt
 mod tests {
     use super::super::toy;
     use super::*;
-    use crate::env::Footprint;
+    use crate::candidate::geometry;
+    use crate::env::{CostKey, Footprint, LayerBits};
     use proptest::prelude::*;
 
     fn minimum() -> Footprint {
@@ -146,6 +147,92 @@ mod tests {
         assert_eq!(env.project(&bits), bits);
     }
 
+    /// What every layer of the toy takes at all bits is known, and is `ticks` of its index and bits.
+    fn informed(flash: Option<u64>, ticks: impl Fn(usize, LayerBits) -> u64) -> Environment {
+        let (mut env, graph) = (toy::environment(flash, None), toy::graph());
+        let tensors = vec![Bits::Eight; graph.tensors.len()];
+        for (index, layer) in graph.layers.iter().enumerate() {
+            let geometry = geometry(&graph, layer, &tensors);
+            let weights: Vec<Option<Bits>> = match graph.weight_shape(layer) {
+                Some(_) => Bits::ALL.map(Some).to_vec(),
+                None => vec![None],
+            };
+            for (weights, input, output) in widths_with(&weights) {
+                let bits = LayerBits { weights, input, output };
+                let key = CostKey { geometry: geometry.clone(), bits };
+                env.latency.insert("toy", key, 1, ticks(index, bits) as f64);
+            }
+        }
+        env.latency.fit();
+        env
+    }
+
+    /// All combinations of these weights' widths with the widths of input and output.
+    fn widths_with(weights: &[Option<Bits>]) -> Vec<(Option<Bits>, Bits, Bits)> {
+        let with = |weights: Option<Bits>| {
+            Bits::ALL.into_iter().flat_map(move |input| Bits::ALL.map(|output| (weights, input, output)))
+        };
+        weights.iter().copied().flat_map(with).collect()
+    }
+
+    fn ticks(env: &Environment, bits: &[Bits]) -> f64 {
+        env.predict(bits).expect("everything is known").ticks
+    }
+
+    /// Slots in which two choices differ, with the width of the second.
+    fn changes(before: &[Bits], after: &[Bits]) -> Vec<(usize, Bits)> {
+        let pairs = before.iter().zip(after).enumerate();
+        pairs.filter(|(_, (a, b))| a != b).map(|(slot, (_, &width))| (slot, width)).collect()
+    }
+
+    /// Halving weights saves 10 ticks, quartering them 40.
+    fn by_weights(_: usize, bits: LayerBits) -> u64 {
+        100 - bits.weights.map_or(0, |weights| [40, 10, 0][weights.index()])
+    }
+
+    #[test]
+    fn what_is_fast_enough_or_unknown_is_not_hastened() {
+        let env = informed(None, by_weights);
+        let bits = env.space.uniform(Bits::Eight, Bits::Four);
+        assert_eq!(hasten(&env, bits.clone(), ticks(&env, &bits)), bits);
+        let ignorant = toy::environment(None, None);
+        assert_eq!(hasten(&ignorant, bits.clone(), 1.0), bits);
+    }
+
+    #[test]
+    fn the_change_that_is_enough_and_costs_the_fewest_bits_is_taken() {
+        let env = informed(None, by_weights);
+        let bits = env.space.uniform(Bits::Eight, Bits::Eight);
+        let all = ticks(&env, &bits);
+        assert_eq!(changes(&bits, &hasten(&env, bits.clone(), all - 10.0)), [(0, Bits::Four)]);
+        // Four halvings would do as well; one quartering costs six bits.
+        assert_eq!(changes(&bits, &hasten(&env, bits.clone(), all - 30.0)), [(0, Bits::Two)]);
+    }
+
+    #[test]
+    fn while_no_change_is_enough_what_saves_most_per_bit_goes_first() {
+        // The second layer's weights save most by far, the others little.
+        let env = informed(None, |layer, bits| {
+            by_weights(layer, bits) + if layer == 1 { 9 * by_weights(layer, bits) } else { 0 }
+        });
+        let bits = env.space.uniform(Bits::Eight, Bits::Eight);
+        let all = ticks(&env, &bits);
+        // 400 of the second layer and 10 of another: 4 bits at 10 ticks beat 6 bits at 40.
+        let hastened = hasten(&env, bits.clone(), all - 410.0);
+        assert_eq!(changes(&bits, &hastened), [(0, Bits::Four), (2, Bits::Two)]);
+    }
+
+    #[test]
+    fn narrower_is_not_always_faster_and_flash_is_never_exceeded() {
+        let slow_at_two = |_: usize, bits: LayerBits| 100 + 20 * u64::from(bits.weights == Some(Bits::Two));
+        let env = informed(None, slow_at_two);
+        let bits = env.space.uniform(Bits::Two, Bits::Eight);
+        let limit = ticks(&env, &bits) - 20.0;
+        assert_eq!(changes(&bits, &hasten(&env, bits.clone(), limit)), [(0, Bits::Four)], "wider, and fast enough");
+        let tight = informed(Some(minimum().flash_bytes), slow_at_two);
+        assert_eq!(hasten(&tight, bits.clone(), limit), bits, "what cannot be helped is left as it is");
+    }
+
     proptest! {
         #[test]
         fn whatever_is_asked_what_runs_fits_and_is_never_wider(
@@ -160,6 +247,35 @@ mod tests {
             prop_assert!(bits.iter().zip(&asked).all(|(ran, asked)| ran <= asked));
             // Projecting again changes nothing.
             prop_assert_eq!(env.project(&bits), bits);
+        }
+
+        #[test]
+        fn what_is_hastened_is_never_slower_and_still_fits(
+            asked in prop::collection::vec(prop::sample::select(Bits::ALL.to_vec()), 8),
+            seed in 0u64..1000,
+            percent in 50u64..120,
+            flash in 0u64..110,
+        ) {
+            // Any layer may take any time at any bits.
+            let any = |layer: usize, bits: LayerBits| {
+                let widths = [bits.weights.map_or(0, Bits::get), bits.input.get(), bits.output.get()];
+                let mixed = widths.iter().fold(seed + layer as u64, |sum, &width| {
+                    (sum + u64::from(width) + 1).wrapping_mul(6_364_136_223_846_793_005).rotate_left(17)
+                });
+                100 + mixed % 100
+            };
+            let env = informed(Some(minimum().flash_bytes + flash), any);
+            let bits = project(&env.space, env.costs.as_ref(), &env.limits, &asked);
+            let before = ticks(&env, &bits);
+            let limit = before * percent as f64 / 100.0;
+            let hastened = hasten(&env, bits.clone(), limit);
+            let after = ticks(&env, &hastened);
+            prop_assert!(env.costs.footprint(&hastened).within(&env.limits));
+            prop_assert!(after <= before);
+            prop_assert!(before > limit || hastened == bits);
+            // Either it is fast enough, or as many changes were made as there are tensors, or no single one would help.
+            let stuck = fastest_change(&env, &hastened, after, limit).is_none();
+            prop_assert!(after <= limit || stuck || changes(&bits, &hastened).len() > 1);
         }
     }
 }
