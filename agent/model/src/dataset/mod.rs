@@ -79,11 +79,16 @@ impl Dataset {
                 "{n} labels of {shape} samples need {expected} values, there are {values}"
             )));
         }
-        let finite = !matches!(&samples, Samples::F32(values) if values.iter().any(|v| !v.is_finite()));
-        if finite {
-            Ok(Self { split, shape, samples, labels })
-        } else {
-            Err(Error::Samples("a value is not finite".into()))
+        let hole = match &samples {
+            Samples::F32(values) => values.iter().position(|value| !value.is_finite()),
+            Samples::U8 { .. } => None,
+        };
+        match hole {
+            None => Ok(Self { split, shape, samples, labels }),
+            Some(at) => {
+                let sample = at / shape.elements();
+                Err(Error::Samples(format!("sample {sample} holds a value that is not finite")))
+            }
         }
     }
 

@@ -39,7 +39,10 @@ fn read_labels(npz: &mut NpzReader<File>) -> Result<Vec<u16>, String> {
         .or_else(|_| read::<i32>(npz, "y").map(|(d, y)| (d, y.into_iter().map(i64::from).collect())))
         .or_else(|_| read::<u8>(npz, "y").map(|(d, y)| (d, y.into_iter().map(i64::from).collect())));
     let (_, labels) = wide.map_err(|e| format!("y is not an array of integers: {e}"))?;
-    labels.into_iter().map(|y| u16::try_from(y).map_err(|_| format!("label {y} is not a class"))).collect()
+    let class = |(sample, y): (usize, i64)| {
+        u16::try_from(y).map_err(|_| format!("sample {sample} has the label {y}, which is no class"))
+    };
+    labels.into_iter().enumerate().map(class).collect()
 }
 
 /// An array's dimensions and its values in row-major order.

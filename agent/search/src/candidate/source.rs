@@ -2,7 +2,6 @@
 
 use super::Builder;
 use crate::data::{DataError, DataSpec, Splits, check_model};
-use bitrack_model::graph::Shape;
 use bitrack_model::{FloatModel, Imported, Quantizer, RangeMethod, equalize, import};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -90,7 +89,9 @@ impl Source {
             Imported::Float(float) => float,
             Imported::Quantized(quantized) => quantized.dequantize().map_err(wrong)?,
         };
-        Self::new(model, data.parse::<DataSpec>()?.load()?)
+        let outputs = model.graph().shape(model.graph().output).elements();
+        let splits = data.parse::<DataSpec>()?.load(Some(outputs))?;
+        Self::new(model, splits)
     }
 
     /// Joins a model and data.
@@ -99,9 +100,9 @@ impl Source {
     /// Data of another shape, or with labels the model does not have.
     pub fn new(model: FloatModel, splits: Splits) -> Result<Self, CandidateError> {
         let graph = model.graph();
-        let Shape { h, w, c } = graph.shape(graph.output);
+        let outputs = graph.shape(graph.output).elements();
         for data in [&splits.train.0, &splits.validation.0, &splits.test.0] {
-            check_model(data, graph.shape(graph.input), h * w * c)?;
+            check_model(data, graph.shape(graph.input), outputs)?;
         }
         Ok(Self { model, splits })
     }

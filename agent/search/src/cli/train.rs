@@ -50,7 +50,7 @@ struct Record {
 /// # Errors
 /// Unreadable data, a diverging run, or a file that cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let splits = args.data.parse::<DataSpec>()?.load()?;
+    let splits = args.data.parse::<DataSpec>()?.load(None)?;
     let limit = Duration::from_secs(args.seconds);
     let recipe = Recipe { seed: args.seed, epochs: args.epochs, limit, ..Recipe::default() };
     let digest = recipe.digest(&splits.train.0);

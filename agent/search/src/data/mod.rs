@@ -78,6 +78,14 @@ pub fn check_model(data: &Dataset, input: Shape, outputs: usize) -> Result<(), D
     if data.shape() != input {
         return Err(DataError::Shape { model: input, data: data.shape() });
     }
+    check_labels(data, outputs)
+}
+
+/// Refuses labels that a model of so many outputs cannot give.
+///
+/// # Errors
+/// [`DataError::Label`] names the first.
+pub fn check_labels(data: &Dataset, outputs: usize) -> Result<(), DataError> {
     match data.labels().iter().position(|&label| usize::from(label) >= outputs) {
         Some(sample) => {
             Err(DataError::Label { sample, split: data.split().name(), label: data.labels()[sample], outputs })

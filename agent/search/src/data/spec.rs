@@ -1,7 +1,7 @@
 //! How a user names a data set.
 
 use super::split::{select, stratify};
-use super::{DataError, Splits};
+use super::{DataError, Splits, check_labels};
 use bitrack_model::{Dataset, Split};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -64,17 +64,23 @@ impl DataSpec {
         path.is_dir().then(|| Self::Idx { folder: path.into() })
     }
 
-    /// Reads the files and cuts them into splits.
+    /// Reads the files and cuts them into splits, for a model of so many `outputs` if there is one already: a label beyond them
+    /// is named by its place in the file, before it is missed anywhere as a class.
     ///
     /// # Errors
     /// Whatever is wrong with a file, a value or a label.
-    pub fn load(&self) -> Result<Splits, DataError> {
-        let npz = |path: &Path, split| Dataset::npz(path, split);
+    pub fn load(&self, outputs: Option<usize>) -> Result<Splits, DataError> {
+        let checked = |data: Dataset| -> Result<Dataset, DataError> {
+            outputs.map_or(Ok(()), |outputs| check_labels(&data, outputs))?;
+            Ok(data)
+        };
+        let npz = |path: &Path, split| checked(Dataset::npz(path, split)?);
         match self {
             Self::Idx { folder } => {
-                let train = read_idx(folder, "train", Split::Train)?;
+                let train = checked(read_idx(folder, "train", Split::Train)?)?;
                 let validation = FASHION_MNIST_VALIDATION.min(train.len() / 5);
-                Splits::new(&folder.display().to_string(), &train, validation, read_idx(folder, "t10k", Split::Test)?)
+                let test = checked(read_idx(folder, "t10k", Split::Test)?)?;
+                Splits::new(&folder.display().to_string(), &train, validation, test)
             }
             Self::Npz { file } => cut_in_three(&file.display().to_string(), &npz(file, Split::Train)?),
             Self::NpzPair { train, test } => {
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let error = DataSpec::Idx { folder: folder.path().into() }.load().expect_err("missing").to_string();
+        let error = DataSpec::Idx { folder: folder.path().into() }.load(None).expect_err("missing").to_string();
         assert!(error.contains("train-images-idx3-ubyte"), "{error}");
     }
 }
