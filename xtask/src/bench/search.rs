@@ -134,9 +134,12 @@ impl Lab {
 
     /// One row per candidate.
     fn rows(&self, csv: &Path) -> Result<()> {
-        let sql = "SELECT campaign, idx, strategy, label, accuracy, ticks, predicted_ticks, flash_bytes, ram_bytes, feasible, reward \
-                   FROM candidates ORDER BY campaign, idx";
-        std::fs::write(csv, self.query(sql)?).with_context(|| format!("cannot write {}", csv.display()))
+        let compared = NETWORKS.map(|(network, _)| format!("campaign LIKE '{network}-%'")).join(" OR ");
+        let sql = format!(
+            "SELECT campaign, idx, strategy, label, accuracy, ticks, predicted_ticks, flash_bytes, ram_bytes, feasible, \
+             round(reward, 4) AS reward FROM candidates WHERE {compared} ORDER BY campaign, idx"
+        );
+        std::fs::write(csv, self.query(&sql)?).with_context(|| format!("cannot write {}", csv.display()))
     }
 
     fn table(&self, network: &str) -> Result<()> {

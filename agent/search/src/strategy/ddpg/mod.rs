@@ -25,7 +25,10 @@ use std::collections::HashSet;
 /// Steps in which the actor learns to do as good candidates did.
 const IMITATION_STEPS: usize = 300;
 /// Draws, each with more noise, before a known candidate is proposed after all.
-const MAX_ATTEMPTS: u32 = 30;
+const MAX_ATTEMPTS: i32 = 30;
+/// Factor on the noise from draw to draw. An actor that is sure of itself asks for more than fits, and the projection makes the same of
+/// all that is near: only draws that are far from it are news.
+const WIDER: f64 = 1.2;
 
 /// Deep deterministic policy gradient over one scalar action per tensor.
 #[derive(Debug)]
@@ -137,8 +140,7 @@ impl Strategy for Ddpg {
             if !self.known.contains(&env.project(&proposal.asked)) {
                 break;
             }
-            // An actor that is sure of itself needs more noise to say something new.
-            let wider = 1.0 + 0.1 * f64::from(attempt);
+            let wider = WIDER.powi(attempt);
             proposal = Proposal::walk(env, |state| self.action(state, wider))?;
         }
         self.known.insert(env.project(&proposal.asked));

@@ -88,6 +88,19 @@ fn an_obvious_reward_is_followed() {
 }
 
 #[test]
+fn an_actor_that_is_sure_of_itself_still_proposes_news() {
+    let env = toy::environment(Some(70), Some(300));
+    let config = DdpgConfig { warm_sigma: 0.01, ..DdpgConfig::for_budget(20) };
+    let mut agent = Ddpg::new(3, config).expect("agent");
+    let asked = env.space.uniform(Bits::Eight, Bits::Eight);
+    let bits = env.project(&asked);
+    let lesson = Outcome { proposal: Proposal::of_bits(&env, asked), bits, reward: Some(1.0), measured: None };
+    agent.learn_from(&env, &[lesson]).expect("learns");
+    let ran: HashSet<_> = (0..20).map(|_| env.project(&episode(&mut agent, &env).asked)).collect();
+    assert_eq!(ran.len(), 20);
+}
+
+#[test]
 fn a_checkpoint_of_another_size_is_refused() {
     let mut agent = agent(1);
     let mut blob = agent.save().expect("saves");
