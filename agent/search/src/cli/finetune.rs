@@ -28,9 +28,9 @@ pub struct Args {
     /// Samples per step
     #[arg(long, default_value_t = FineTune::default().batch)]
     batch: usize,
-    /// Highest learning rate; it falls to zero along a cosine
-    #[arg(long, default_value_t = FineTune::default().learning_rate)]
-    learning_rate: f64,
+    /// Highest learning rate; it falls to zero along a cosine [default: 0.002, with any 2-bit weights 0.001]
+    #[arg(long)]
+    learning_rate: Option<f64>,
     /// Share of the loss that the float network teaches, 0 to 1
     #[arg(long, default_value_t = FineTune::default().distill)]
     distill: f64,

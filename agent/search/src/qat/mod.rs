@@ -24,7 +24,7 @@ pub use error::QatError;
 pub use executor::{FloatNetwork, Outputs, float_logits};
 pub use lessons::{Batch, Lessons};
 pub use parameters::{Parameters, Role};
-pub use recipe::FineTune;
+pub use recipe::{FineTune, usual_rate};
 pub use rounded::FakeQuantized;
 pub use shared::Shared;
 pub use tuner::Tuner;

@@ -1,6 +1,7 @@
 //! How a network is fine-tuned, as one value: given on the command line or as a campaign's `fine-tune` table.
 
 use super::error::QatError;
+use bitrack_model::Bits;
 use serde::{Deserialize, Serialize};
 
 /// Everything besides network and samples that decides what comes out.
@@ -13,8 +14,8 @@ pub struct FineTune {
     pub seconds: Option<f64>,
     /// Samples per step.
     pub batch: usize,
-    /// Highest rate; it falls to zero along a cosine. Relative: see [`super::Parameters`].
-    pub learning_rate: f64,
+    /// Highest rate; it falls to zero along a cosine. Relative: see [`super::Parameters`]. By default [`usual_rate`].
+    pub learning_rate: Option<f64>,
     /// Share of the loss that the float network teaches, 0 to 1; the labels teach the rest.
     pub distill: f64,
     /// What logits are divided by before the student is held against its teacher.
@@ -33,7 +34,7 @@ impl Default for FineTune {
             steps: None,
             seconds: None,
             batch: 64,
-            learning_rate: 2e-3,
+            learning_rate: None,
             distill: 0.7,
             temperature: 2.0,
             shift: 2,
@@ -64,7 +65,7 @@ impl FineTune {
         }
         match () {
             () if self.batch == 0 => Some("batch must be at least 1"),
-            () if !positive(self.learning_rate) => Some("learning-rate must be positive"),
+            () if !self.learning_rate.is_none_or(positive) => Some("learning-rate must be positive"),
             () if !(0.0..=1.0).contains(&self.distill) => Some("distill is a share, 0 to 1"),
             () if !positive(self.temperature) => Some("temperature must be positive"),
             () if !matches!(self.moment_bits, 8 | 32) => Some("moment-bits must be 8 or 32"),
@@ -81,9 +82,19 @@ impl FineTune {
         }
     }
 
-    /// Learning rate at a share of the run.
-    pub fn rate(&self, progress: f64) -> f64 {
-        self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos())
+    /// Learning rate at a share of the run, of a network whose narrowest weights have this width.
+    pub fn rate(&self, progress: f64, narrowest: Bits) -> f64 {
+        let highest = self.learning_rate.unwrap_or(usual_rate(narrowest));
+        highest * 0.5 * (1.0 + (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos())
+    }
+}
+
+/// The highest rate that weights of this width bear. A step of two-bit weights is half of their range: they jump to and fro between codes at
+/// a rate that wider ones learn well with (`docs/fine-tuning.md` has the measurements).
+pub const fn usual_rate(narrowest: Bits) -> f64 {
+    match narrowest {
+        Bits::Two => 1e-3,
+        Bits::Four | Bits::Eight => 2e-3,
     }
 }
 
@@ -105,7 +116,15 @@ mod tests {
     #[test]
     fn the_rate_falls_to_zero() {
         let options = FineTune { steps: Some(10), ..FineTune::default() };
-        assert_eq!(options.rate(options.progress(0, 99.0)), options.learning_rate);
-        assert!(options.rate(options.progress(10, 0.0)) < 1e-12);
+        assert_eq!(options.rate(options.progress(0, 99.0), Bits::Eight), usual_rate(Bits::Eight));
+        assert!(options.rate(options.progress(10, 0.0), Bits::Eight) < 1e-12);
+    }
+
+    #[test]
+    fn narrow_weights_learn_more_slowly_unless_told_otherwise() {
+        let usual = FineTune::default();
+        assert!(usual.rate(0.0, Bits::Two) < usual.rate(0.0, Bits::Four));
+        let given = FineTune { learning_rate: Some(0.5), ..FineTune::default() };
+        assert_eq!((given.rate(0.0, Bits::Two), given.rate(0.0, Bits::Eight)), (0.5, 0.5));
     }
 }

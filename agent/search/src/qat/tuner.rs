@@ -10,7 +10,7 @@ use super::parameters::Parameters;
 use super::recipe::FineTune;
 use super::watch::{Told, Watch};
 use crate::strategy::Blob;
-use bitrack_model::{Dataset, FloatModel, QuantizedModel, Split};
+use bitrack_model::{Bits, Dataset, FloatModel, QuantizedModel, Split};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 use tch::{Kind, Tensor};
@@ -31,6 +31,8 @@ pub struct Tuner<'a> {
     /// Seconds spent before this process.
     spent: f64,
     start: Instant,
+    /// Width of the narrowest weights.
+    narrowest: Bits,
     /// What a checkpoint must be of.
     run: String,
 }
@@ -61,9 +63,11 @@ impl<'a> Tuner<'a> {
         }
         let run = format!("{:016x} {} {options:?}", start.id(), data.len());
         let lessons = Lessons::new(float, data, options)?;
+        let widths = start.graph().weight_layers().into_iter().filter_map(|layer| Some(start.weights(layer)?.bits));
+        let narrowest = widths.min().unwrap_or(Bits::Eight);
         let parameters = Parameters::new(float, start, Kind::Float)?;
         let optimizer = Descent::new(parameters.trainable(), options);
-        Ok(Self { options, lessons, optimizer, step: 0, spent: 0.0, start: Instant::now(), run, parameters })
+        Ok(Self { options, lessons, optimizer, step: 0, spent: 0.0, start: Instant::now(), narrowest, run, parameters })
     }
 
     /// Learns to the end, from the checkpoint that `watch` has, if any.
@@ -120,7 +124,7 @@ impl<'a> Tuner<'a> {
     fn learn(&mut self) -> Result<Tensor, QatError> {
         let batch = self.lessons.batch(self.step)?;
         let loss = self.lessons.loss(&self.parameters.rounded()?.forward(&batch.x)?.logits, &batch)?;
-        let rate = self.options.rate(self.progress());
+        let rate = self.options.rate(self.progress(), self.narrowest);
         self.optimizer.step(&loss, self.parameters.trainable_mut(), rate)?;
         self.step += 1;
         Ok(loss.f_detach()?)
@@ -167,7 +171,7 @@ mod tests {
     use super::super::watch::Unwatched;
     use super::*;
     use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
-    use bitrack_model::{Bits, FloatWeights, Policy, Quantizer, RangeMethod, Samples};
+    use bitrack_model::{FloatWeights, Policy, Quantizer, RangeMethod, Samples};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -197,7 +201,7 @@ mod tests {
     }
 
     fn options(steps: usize) -> FineTune {
-        FineTune { steps: Some(steps), batch: 16, learning_rate: 1e-2, distill: 0.1, shift: 0, ..FineTune::default() }
+        FineTune { steps: Some(steps), batch: 16, learning_rate: Some(1e-2), distill: 0.1, shift: 0, ..FineTune::default() }
     }
 
     fn two_bits(quantizer: &Quantizer) -> QuantizedModel {

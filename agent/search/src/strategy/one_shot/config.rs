@@ -22,8 +22,8 @@ pub struct OneShotConfig {
     pub decay: f64,
     /// Training samples per step.
     pub batch: usize,
-    /// Highest rate of the weights; it falls to zero along a cosine.
-    pub learning_rate: f64,
+    /// Highest rate of the weights; it falls to zero along a cosine. By default what two-bit weights bear, which are drawn as well.
+    pub learning_rate: Option<f64>,
     /// Share of the loss that the float network teaches.
     pub distill: f64,
     /// Temperature of the teacher.
@@ -45,8 +45,7 @@ impl Default for OneShotConfig {
             entropy: policy.entropy,
             decay: policy.decay,
             batch: weights.batch,
-            // Two-bit weights, which are drawn as well, do not bear more.
-            learning_rate: 1e-3,
+            learning_rate: weights.learning_rate,
             distill: weights.distill,
             temperature: weights.temperature,
             shift: weights.shift,
