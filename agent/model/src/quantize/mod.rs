@@ -34,6 +34,9 @@ pub struct Quantizer {
     /// Per layer and width.
     rounded: Vec<[OnceLock<RoundedWeights>; 3]>,
     reference: Reference,
+    method: RangeMethod,
+    /// Samples that statistics come from.
+    samples: usize,
 }
 
 impl Quantizer {
@@ -45,7 +48,15 @@ impl Quantizer {
         let calibration = Calibration::collect(&model, data, method)?;
         let rounded = model.graph().layers.iter().map(|_| Default::default()).collect();
         let reference = Reference::collect(&model, data);
-        Ok(Self { model, calibration, rounded, reference })
+        Ok(Self { model, calibration, rounded, reference, method, samples: data.len() })
+    }
+
+    /// The same for other weights, from as many of the first samples of `data`.
+    ///
+    /// # Errors
+    /// See [`Calibration::collect`].
+    pub fn recalibrated(&self, model: FloatModel, data: &Dataset) -> Result<Self> {
+        Self::new(model, &data.first(self.samples), self.method)
     }
 
     /// The float network.

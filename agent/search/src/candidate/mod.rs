@@ -103,8 +103,7 @@ impl Builder {
         W::Error: From<CandidateError>,
     {
         let start = Instant::now();
-        let quantized = self.quantizer.quantize(policy).map_err(CandidateError::from)?;
-        let tuner = Tuner::new(self.quantizer.model(), quantized, &self.splits.train.0, options)?;
+        let tuner = Tuner::new(&self.quantizer, policy, &self.splits.train.0, options)?;
         Ok(self.lower(policy, &tuner.run(watch)?, start)?)
     }
 

@@ -3,7 +3,7 @@
 use super::source::CandidateArgs;
 use anyhow::Context;
 use bitrack_search::candidate::CandidateError;
-use bitrack_search::qat::{FineTune, QatError, Told, Watch};
+use bitrack_search::qat::{FineTune, QatError, Recipe, Told, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,9 @@ pub struct Args {
     /// Instead of steps: how long to learn
     #[arg(long, required_unless_present = "steps")]
     seconds: Option<f64>,
+    /// In which order things are rounded
+    #[arg(long, value_enum, default_value_t = FineTune::default().recipe)]
+    recipe: Recipe,
     /// Samples per step
     #[arg(long, default_value_t = FineTune::default().batch)]
     batch: usize,
@@ -54,6 +57,7 @@ pub struct Args {
 impl Args {
     fn options(&self) -> FineTune {
         FineTune {
+            recipe: self.recipe,
             steps: self.steps,
             seconds: self.seconds,
             batch: self.batch,

@@ -13,7 +13,7 @@ const FINAL: u8 = 3;
 ///   validation-samples = 1000      samples that each candidate's accuracy is judged on
 ///   in-flight = (boards)           candidates being measured at once
 ///   fine-tune = { steps = N | seconds = S, batch = 64, learning-rate = (0.002, with any 2-bit weights 0.001), distill = 0.7,
-///            temperature = 2, shift = 2, moment-bits = 32, seed = 1 }   train every candidate so long; not at all by default
+///            temperature = 2, shift = 2, moment-bits = 32, seed = 1, recipe = "lsq" | "two-stage" }   train every candidate so long; not at all by default
 ///   checkpoint-every = 5           episodes between two checkpoints
 ///   training-checkpoint-every = 100  steps of fine-tuning between two checkpoints: what an agent that is killed loses at most
 ///   preparation = { calibration-samples = 512, calibration = "mse", equalize = true, vectors = 2, section-align-log2 = 2 }

@@ -16,6 +16,8 @@ mod parameters;
 mod recipe;
 mod rounded;
 mod shared;
+mod squashed;
+mod stages;
 mod tuner;
 mod watch;
 
@@ -24,7 +26,7 @@ pub use error::QatError;
 pub use executor::{FloatNetwork, Outputs, float_logits};
 pub use lessons::{Batch, Lessons};
 pub use parameters::{Parameters, Role};
-pub use recipe::{FineTune, usual_rate};
+pub use recipe::{FineTune, Recipe, usual_rate};
 pub use rounded::FakeQuantized;
 pub use shared::Shared;
 pub use tuner::Tuner;

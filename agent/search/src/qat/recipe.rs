@@ -4,10 +4,26 @@ use super::error::QatError;
 use bitrack_model::Bits;
 use serde::{Deserialize, Serialize};
 
+/// In which order a network learns to live with what is rounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recipe {
+    /// Weights and activations at once, linear, with learned step sizes
+    #[default]
+    Lsq,
+    /// First half: squashed weights, nothing else rounded; second half: everything, linear
+    TwoStage,
+}
+
+/// Share of a two-stage run that its first stage takes.
+pub const FIRST_STAGE: f64 = 0.5;
+
 /// Everything besides network and samples that decides what comes out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct FineTune {
+    /// In which order things are rounded.
+    pub recipe: Recipe,
     /// Batches to learn from. The same number gives the same network, bit for bit.
     pub steps: Option<usize>,
     /// Instead of steps, how long to learn: what comes out then depends on the machine.
@@ -31,6 +47,7 @@ pub struct FineTune {
 impl Default for FineTune {
     fn default() -> Self {
         Self {
+            recipe: Recipe::default(),
             steps: None,
             seconds: None,
             batch: 64,
@@ -60,6 +77,9 @@ impl FineTune {
             (None, None) => return Some("give steps or seconds"),
             (Some(_), Some(_)) => return Some("give steps or seconds, not both"),
             (Some(0), None) => return Some("steps must be at least 1"),
+            (Some(1), None) if self.recipe == Recipe::TwoStage => {
+                return Some("steps must be at least 2 with recipe two-stage: one for each stage");
+            }
             (None, Some(seconds)) if !positive(seconds) => return Some("seconds must be positive"),
             _ => {}
         }
@@ -82,8 +102,13 @@ impl FineTune {
         }
     }
 
-    /// Learning rate at a share of the run, of a network whose narrowest weights have this width.
+    /// Learning rate at a share of the run, of a network whose narrowest weights have this width. Each stage has a cosine of its own.
     pub fn rate(&self, progress: f64, narrowest: Bits) -> f64 {
+        let progress = match self.recipe {
+            Recipe::Lsq => progress,
+            Recipe::TwoStage if progress < FIRST_STAGE => progress / FIRST_STAGE,
+            Recipe::TwoStage => (progress - FIRST_STAGE) / (1.0 - FIRST_STAGE),
+        };
         let highest = self.learning_rate.unwrap_or(usual_rate(narrowest));
         highest * 0.5 * (1.0 + (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos())
     }
@@ -108,6 +133,10 @@ mod tests {
         let checked = |json: &str| with(json).and_then(|options| options.check().map_err(|e| e.to_string()));
         assert_eq!(checked(r#"{"steps": 10}"#), Ok(()));
         assert_eq!(checked(r#"{"seconds": 1.5, "moment-bits": 8}"#), Ok(()));
+        assert_eq!(checked(r#"{"steps": 2, "recipe": "two-stage"}"#), Ok(()));
+        assert!(checked(r#"{"steps": 1, "recipe": "two-stage"}"#).expect_err("a stage each").contains("at least 2"));
+        let error = checked(r#"{"steps": 2, "recipe": "three-stage"}"#).expect_err("unknown");
+        assert!(error.contains("unknown variant `three-stage`, expected `lsq` or `two-stage`"), "{error}");
         assert_eq!(checked("{}"), Err("fine-tune: give steps or seconds".into()));
         assert_eq!(checked(r#"{"steps": 1, "distill": 2}"#), Err("fine-tune: distill is a share, 0 to 1".into()));
         assert!(checked(r#"{"step": 1}"#).expect_err("unknown").contains("unknown field `step`"));
@@ -118,6 +147,10 @@ mod tests {
         let options = FineTune { steps: Some(10), ..FineTune::default() };
         assert_eq!(options.rate(options.progress(0, 99.0), Bits::Eight), usual_rate(Bits::Eight));
         assert!(options.rate(options.progress(10, 0.0), Bits::Eight) < 1e-12);
+        // Each of two stages begins at the top.
+        let stages = FineTune { recipe: Recipe::TwoStage, ..options };
+        assert_eq!(stages.rate(0.5, Bits::Eight), stages.rate(0.0, Bits::Eight));
+        assert!(stages.rate(0.499, Bits::Eight) < 1e-6 && stages.rate(1.0, Bits::Eight) < 1e-12);
     }
 
     #[test]

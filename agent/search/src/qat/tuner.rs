@@ -3,17 +3,17 @@
 //! Order of samples and shifts follow from seed and step alone, so that a checkpoint is the parameters, the optimizer and
 //! the number of steps.
 
-use super::descent::{Descent, numbers, set_numbers};
+use super::descent::Descent;
 use super::error::QatError;
 use super::lessons::Lessons;
-use super::parameters::Parameters;
-use super::recipe::FineTune;
+use super::recipe::{FIRST_STAGE, FineTune};
+use super::stages::Stages;
 use super::watch::{Told, Watch};
 use crate::strategy::Blob;
-use bitrack_model::{Bits, Dataset, FloatModel, QuantizedModel, Split};
+use bitrack_model::{Bits, Dataset, Policy, QuantizedModel, Quantizer, Split};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Steps between two looks at the loss.
 const REPORT_EVERY: usize = 20;
@@ -23,8 +23,11 @@ const KIND: &str = "fine-tune";
 /// A fine-tuning run.
 #[derive(Debug)]
 pub struct Tuner<'a> {
+    quantizer: &'a Quantizer,
+    policy: &'a Policy,
+    data: &'a Dataset,
     options: &'a FineTune,
-    parameters: Parameters,
+    stages: Stages,
     lessons: Lessons,
     optimizer: Descent,
     step: usize,
@@ -43,31 +46,45 @@ struct Header {
     run: String,
     step: usize,
     spent_ms: u64,
+    is_linear: bool,
     optimizer: Descent,
 }
 
 impl<'a> Tuner<'a> {
-    /// A run that starts from `start`, the quantizer's version of `float`, and learns from training samples.
+    /// A run that starts from the quantizer's network under a policy, and learns from training samples.
     ///
     /// # Errors
     /// [`QatError::Options`], [`QatError::Split`], [`QatError::Samples`]; libtorch's own.
     pub fn new(
-        float: &FloatModel,
-        start: QuantizedModel,
-        data: &Dataset,
+        quantizer: &'a Quantizer,
+        policy: &'a Policy,
+        data: &'a Dataset,
         options: &'a FineTune,
     ) -> Result<Self, QatError> {
         options.check()?;
         if data.split() != Split::Train {
             return Err(QatError::Split { split: data.split().name() });
         }
+        let start = quantizer.quantize(policy)?;
         let run = format!("{:016x} {} {options:?}", start.id(), data.len());
-        let lessons = Lessons::new(float, data, options)?;
-        let widths = start.graph().weight_layers().into_iter().filter_map(|layer| Some(start.weights(layer)?.bits));
-        let narrowest = widths.min().unwrap_or(Bits::Eight);
-        let parameters = Parameters::new(float, start, Kind::Float)?;
-        let optimizer = Descent::new(parameters.trainable(), options);
-        Ok(Self { options, lessons, optimizer, step: 0, spent: 0.0, start: Instant::now(), narrowest, run, parameters })
+        let lessons = Lessons::new(quantizer.model(), data, options)?;
+        let narrowest = policy.weights.iter().copied().min().unwrap_or(Bits::Eight);
+        let stages = Stages::new(options.recipe, quantizer, start)?;
+        let optimizer = Descent::new(stages.trainable(), options);
+        Ok(Self {
+            quantizer,
+            policy,
+            data,
+            options,
+            stages,
+            lessons,
+            optimizer,
+            step: 0,
+            spent: 0.0,
+            start: Instant::now(),
+            narrowest,
+            run,
+        })
     }
 
     /// Learns to the end, from the checkpoint that `watch` has, if any.
@@ -92,7 +109,8 @@ impl<'a> Tuner<'a> {
                 watch.keep(&self.save()?)?;
             }
         }
-        Ok(self.parameters.quantized()?)
+        self.advance()?;
+        Ok(self.stages.quantized()?)
     }
 
     /// Steps done.
@@ -120,12 +138,24 @@ impl<'a> Tuner<'a> {
         Ok(Told { step: self.step, steps: self.options.steps, share, loss, remaining_s })
     }
 
+    /// From the first of two stages to the second, with an optimizer that knows nothing yet.
+    fn advance(&mut self) -> Result<(), QatError> {
+        if !self.stages.is_linear() {
+            self.stages.advance(self.quantizer, self.policy, self.data)?;
+            self.optimizer = Descent::new(self.stages.trainable(), self.options);
+        }
+        Ok(())
+    }
+
     /// One step; the loss before it.
     fn learn(&mut self) -> Result<Tensor, QatError> {
+        if self.progress() >= FIRST_STAGE {
+            self.advance()?;
+        }
         let batch = self.lessons.batch(self.step)?;
-        let loss = self.lessons.loss(&self.parameters.rounded()?.forward(&batch.x)?.logits, &batch)?;
+        let loss = self.lessons.loss(&self.stages.logits(&batch.x)?, &batch)?;
         let rate = self.options.rate(self.progress(), self.narrowest);
-        self.optimizer.step(&loss, self.parameters.trainable_mut(), rate)?;
+        self.optimizer.step(&loss, self.stages.trainable_mut(), rate)?;
         self.step += 1;
         Ok(loss.f_detach()?)
     }
@@ -139,9 +169,10 @@ impl<'a> Tuner<'a> {
             run: self.run.clone(),
             step: self.step,
             spent_ms: (1e3 * self.seconds()) as u64,
+            is_linear: self.stages.is_linear(),
             optimizer: self.optimizer.clone(),
         };
-        Ok(Blob::new(KIND, &header, &numbers(self.parameters.trainable())?).to_bytes())
+        Ok(Blob::new(KIND, &header, &self.stages.numbers()?).to_bytes())
     }
 
     /// Continues from what [`Tuner::save`] returned.
@@ -156,7 +187,8 @@ impl<'a> Tuner<'a> {
             let reason = "it belongs to another network, policy, data set or recipe; delete it or choose another file";
             return Err(QatError::Checkpoint(reason.into()));
         }
-        set_numbers(self.parameters.trainable_mut(), &blob.floats())?;
+        let context = (self.quantizer, self.policy, self.data);
+        self.stages.restore(&blob.floats(), header.is_linear, context)?;
         self.step = header.step;
         self.spent = header.spent_ms as f64 / 1e3;
         self.start = Instant::now();
@@ -168,12 +200,14 @@ impl<'a> Tuner<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::executor::FloatNetwork;
+    use super::super::recipe::Recipe;
     use super::super::watch::Unwatched;
     use super::*;
     use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
-    use bitrack_model::{FloatWeights, Policy, Quantizer, RangeMethod, Samples};
+    use bitrack_model::{FloatModel, FloatWeights, RangeMethod, Samples};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
+    use tch::Kind;
 
     const SHAPE: Shape = Shape::new(4, 4, 1);
 
@@ -201,22 +235,29 @@ mod tests {
     }
 
     fn options(steps: usize) -> FineTune {
-        FineTune { steps: Some(steps), batch: 16, learning_rate: Some(1e-2), distill: 0.1, shift: 0, ..FineTune::default() }
+        FineTune {
+            steps: Some(steps),
+            batch: 16,
+            learning_rate: Some(1e-2),
+            distill: 0.1,
+            shift: 0,
+            ..FineTune::default()
+        }
     }
 
-    fn two_bits(quantizer: &Quantizer) -> QuantizedModel {
-        let policy = Policy::uniform(quantizer.model().graph(), Bits::Two, Bits::Two);
-        quantizer.quantize(&policy).expect("fits")
+    fn two_bits(quantizer: &Quantizer) -> Policy {
+        Policy::uniform(quantizer.model().graph(), Bits::Two, Bits::Two)
     }
 
     #[test]
     fn the_loss_falls_and_a_seed_repeats_itself() {
         let (quantizer, data) = setting();
+        let policy = two_bits(&quantizer);
         let options = options(150);
-        let tuner = || Tuner::new(quantizer.model(), two_bits(&quantizer), &data, &options).expect("tuner");
+        let tuner = || Tuner::new(&quantizer, &policy, &data, &options).expect("tuner");
         let loss = |tuner: &Tuner<'_>| {
             let all = tuner.lessons.all().expect("runs");
-            let logits = tuner.parameters.rounded().expect("rounds").forward(&all.x).expect("runs").logits;
+            let logits = tuner.stages.logits(&all.x).expect("runs");
             tuner.lessons.loss(&logits, &all).expect("runs").double_value(&[])
         };
         let mut first = tuner();
@@ -226,16 +267,66 @@ mod tests {
         }
         assert!(loss(&first) < 0.95 * before, "{before} to {}", loss(&first));
         let second = tuner().run(&mut Unwatched).expect("runs");
-        assert_eq!(first.parameters.quantized().expect("exports"), second);
-        assert_ne!(second, two_bits(&quantizer));
+        assert_eq!(first.stages.quantized().expect("exports"), second);
+        assert_ne!(second, quantizer.quantize(&policy).expect("fits"));
+    }
+
+    #[test]
+    fn two_stages_learn_and_continue_to_the_same_bit_from_either() {
+        let (quantizer, data) = setting();
+        let policy = two_bits(&quantizer);
+        let options = FineTune { recipe: Recipe::TwoStage, ..options(24) };
+        let tuner = || Tuner::new(&quantizer, &policy, &data, &options).expect("tuner");
+        let whole = tuner().run(&mut Unwatched).expect("runs");
+        let lsq = FineTune { recipe: Recipe::Lsq, ..options.clone() };
+        let other = Tuner::new(&quantizer, &policy, &data, &lsq).expect("tuner").run(&mut Unwatched).expect("runs");
+        assert_ne!(whole, other);
+        for steps in [0, 5, 12, 13, 20] {
+            let mut half = tuner();
+            for _ in 0..steps {
+                let _ = half.learn().expect("learns");
+            }
+            assert_eq!(half.stages.is_linear(), steps > 12, "the second stage begins with its first step");
+            let saved = half.save().expect("saves");
+            let mut rest = tuner();
+            rest.load(&saved).expect("loads");
+            assert_eq!(rest.save().expect("saves").len(), saved.len());
+            assert_eq!(rest.run(&mut Unwatched).expect("runs"), whole, "from step {steps}");
+        }
+        let saved = tuner().save().expect("saves");
+        let mut lsq = Tuner::new(&quantizer, &policy, &data, &lsq).expect("tuner");
+        assert!(matches!(lsq.load(&saved), Err(QatError::Checkpoint(_))), "another recipe's");
+    }
+
+    #[test]
+    fn the_second_stage_starts_from_the_codes_of_the_first() {
+        let (quantizer, data) = setting();
+        let policy = Policy::uniform(quantizer.model().graph(), Bits::Four, Bits::Eight);
+        let options = FineTune { recipe: Recipe::TwoStage, ..options(200) };
+        let mut tuner = Tuner::new(&quantizer, &policy, &data, &options).expect("tuner");
+        let loss = |tuner: &Tuner<'_>| {
+            let all = tuner.lessons.all().expect("runs");
+            tuner.lessons.loss(&tuner.stages.logits(&all.x).expect("runs"), &all).expect("runs").double_value(&[])
+        };
+        let before = loss(&tuner);
+        for _ in 0..100 {
+            let _ = tuner.learn().expect("learns");
+        }
+        let first = loss(&tuner);
+        assert!(first < before, "{before} to {first}");
+        tuner.advance().expect("advances");
+        // Only activations of eight bits were added.
+        let second = loss(&tuner);
+        assert!((second - first).abs() < 0.02 * first, "{first} and {second}");
     }
 
     #[test]
     fn a_run_continues_to_the_same_bit_with_either_optimizer() {
         let (quantizer, data) = setting();
+        let policy = two_bits(&quantizer);
         for moment_bits in [32, 8] {
             let options = FineTune { moment_bits, shift: 1, ..options(24) };
-            let tuner = || Tuner::new(quantizer.model(), two_bits(&quantizer), &data, &options).expect("tuner");
+            let tuner = || Tuner::new(&quantizer, &policy, &data, &options).expect("tuner");
             let whole = tuner().run(&mut Unwatched).expect("runs");
             let mut half = tuner();
             for _ in 0..11 {
@@ -251,13 +342,14 @@ mod tests {
     #[test]
     fn a_checkpoint_of_another_run_and_foreign_samples_are_refused() {
         let (quantizer, data) = setting();
+        let policy = two_bits(&quantizer);
         let (short, long) = (options(3), options(4));
-        let tuner = |options| Tuner::new(quantizer.model(), two_bits(&quantizer), &data, options).expect("tuner");
+        let tuner = |options| Tuner::new(&quantizer, &policy, &data, options).expect("tuner");
         let saved = tuner(&short).save().expect("saves");
         assert!(matches!(tuner(&long).load(&saved), Err(QatError::Checkpoint(_))));
         assert!(matches!(tuner(&short).load(&saved[1..]), Err(QatError::Checkpoint(_))));
         let validation = data.part(0..9, Split::Validation).expect("part");
-        let error = Tuner::new(quantizer.model(), two_bits(&quantizer), &validation, &short).expect_err("split");
+        let error = Tuner::new(&quantizer, &policy, &validation, &short).expect_err("split");
         assert_eq!(error.to_string(), "fine-tuning may not see validation samples");
     }
 }

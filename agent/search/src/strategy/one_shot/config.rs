@@ -1,7 +1,7 @@
 //! How policy and weights are trained together.
 
 use super::super::reinforce::ReinforceConfig;
-use crate::qat::FineTune;
+use crate::qat::{FineTune, Recipe};
 use serde::{Deserialize, Serialize};
 
 /// What a campaign may set under `agent.one-shot`.
@@ -78,6 +78,7 @@ impl OneShotConfig {
             seconds: None,
             batch: self.batch,
             learning_rate: self.learning_rate,
+            recipe: Recipe::Lsq,
             distill: self.distill,
             temperature: self.temperature,
             shift: self.shift,
