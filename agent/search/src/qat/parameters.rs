@@ -181,7 +181,7 @@ impl Layer {
             weight_norm: ops::tensor(&norm, &[rows, 1], kind)?,
             steps: ops::tensor(&weights.scales, &[rows, 1], kind)?,
             bias: Tensor::f_from_slice(&bias)?,
-            bias_norm: f64::from(output.scale) * (f64::from(output.bits.max_code()) + 1.0) / 16.0,
+            bias_norm: bias_norm(output),
         })
     }
 }
@@ -197,6 +197,11 @@ fn start_weights(codes: &[i8], real: &[f32], scale: f32) -> Vec<f32> {
         (stretch * w).clamp(code - START_WITHIN, code + START_WITHIN) * scale
     };
     codes.iter().zip(real).map(start).collect()
+}
+
+/// What deviations of biases are relative to: a sixteenth of the output's range.
+pub(super) fn bias_norm(output: TensorQuant) -> f64 {
+    f64::from(output.scale) * (f64::from(output.bits.max_code()) + 1.0) / 16.0
 }
 
 /// The largest magnitude; 1 for a channel of zeros, which must be able to move.

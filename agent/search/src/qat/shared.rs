@@ -10,7 +10,7 @@
 
 use super::error::QatError;
 use super::ops::{self, Rounding};
-use super::parameters::{largest, roots};
+use super::parameters::{bias_norm, largest, roots};
 use super::rounded::{FakeQuantized, RoundedLayer};
 use crate::torch::floats;
 use bitrack_model::graph::Graph;
@@ -149,7 +149,7 @@ impl Layer {
             steps: ops::tensor(&steps, &[widths, rows, 1], KIND)?,
             gains: ops::tensor(&gains, &[widths, rows, 1], KIND)?,
             bias: Tensor::f_from_slice(&bias)?.f_view([widths, rows].as_slice())?,
-            bias_norm: f64::from(output.scale) * (f64::from(output.bits.max_code()) + 1.0) / 16.0,
+            bias_norm: bias_norm(output),
         })
     }
 }

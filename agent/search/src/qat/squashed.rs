@@ -15,7 +15,7 @@
 use super::error::QatError;
 use super::executor::float_logits;
 use super::ops::{self, Rounding};
-use super::parameters::largest;
+use super::parameters::{bias_norm, largest};
 use super::rounded::RoundedLayer;
 use crate::torch::floats;
 use bitrack_model::graph::Graph;
@@ -63,8 +63,7 @@ impl Squashed {
         for index in graph.weight_layers() {
             let (Some(weights), Some(real)) = (start.weights(index), float.weights(index)) else { continue };
             let output = start.tensors()[graph.layers[index].output.0];
-            let range = f64::from(output.scale) * (f64::from(output.bits.max_code()) + 1.0);
-            let layer = Layer::new(index, weights.bits, real, range / 16.0)?;
+            let layer = Layer::new(index, weights.bits, real, bias_norm(output))?;
             for like in [&layer.weights, &layer.steps, &layer.bias] {
                 trainable.push(Tensor::f_zeros(like.size(), (KIND, Device::Cpu))?.set_requires_grad(true));
             }
