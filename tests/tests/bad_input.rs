@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use bitrack_model::FloatModel;
 use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId};
+use bitrack_model::{FloatModel, FloatWeights};
 use bitrack_tests::lab::Lab;
 use bitrack_tests::tiny;
 use ndarray::{Array1, Array4};
@@ -61,7 +61,7 @@ const CASES: [Case; 13] = [
         &["[campaign.option.agent]: unknown field `validation-sample`"],
     ),
     case("strategy", "data", "strategy = \"best\"", &["unknown strategy `best`: choose one of ddpg, ilp"]),
-    Case { model: "garbage", ..case("model", "data", "", &["garbage", "model "]) },
+    Case { model: "garbage", ..case("model", "data", "", &["not a readable model", "garbage"]) },
 ];
 
 fn write<Y: WritableElement>(path: &Path, x: &Array4<f32>, labels: impl IntoIterator<Item = Y>) {
@@ -104,9 +104,19 @@ fn other_network() -> FloatModel {
     let mut graph = Graph::new("other", Shape::new(8, 8, 1));
     let flat = graph.push(Op::Reshape {}, vec![TensorId(0)], Shape::new(1, 1, 64));
     graph.push(Op::FullyConnected { activation: Activation::None }, vec![flat], Shape::new(1, 1, 4));
-    let weights =
-        bitrack_model::FloatWeights { values: (0..256).map(|i| (i % 5) as f32 / 5.0).collect(), bias: vec![0.0; 4] };
+    let weights = FloatWeights { values: (0..256).map(|i| (i % 5) as f32 / 5.0).collect(), bias: vec![0.0; 4] };
     FloatModel::new(graph, vec![None, Some(weights)]).expect("the network is written down right")
+}
+
+/// The tiny network with other weights, as if it had been trained again under the same name.
+fn retrained_network() -> FloatModel {
+    let tiny = tiny::network();
+    let weaker = |layer: usize| {
+        let FloatWeights { values, bias } = tiny.weights(layer)?.clone();
+        Some(FloatWeights { values: values.into_iter().map(|value| 0.9 * value).collect(), bias })
+    };
+    let weights = (0..tiny.graph().layers.len()).map(weaker).collect();
+    FloatModel::new(tiny.graph().clone(), weights).expect("the same topology")
 }
 
 fn campaign(lab: &mut Lab, case: &Case, budget: u32) {
@@ -143,7 +153,7 @@ fn assert_told(lab: &Lab, name: &str, said: &[&str]) {
     }
     let log =
         std::fs::read_to_string(lab.folder().join(format!(".bitrack/agent-{name}.log"))).expect("the agent wrote it");
-    assert_eq!(log.matches("error: ").count(), 1, "{name}: nothing is tried twice that no other start can mend: {log}");
+    assert_eq!(log.matches(said[0]).count(), 1, "{name}: nothing is tried twice that no other start can mend: {log}");
 }
 
 fn measurements(lab: &Lab, campaign: &str) -> Vec<Value> {
@@ -166,10 +176,15 @@ fn every_mistake_is_told_and_the_daemon_goes_on() {
     lab.ok(&["campaign", "stop", "swapped"]);
     let (model, kept) = (lab.folder().join("model"), lab.folder().join("kept"));
     std::fs::rename(&model, &kept).expect("ours");
-    other_network().save(&model).expect("the folder is writable");
     let before = measurements(&lab, "swapped");
-    lab.ok(&["campaign", "resume", "swapped"]);
-    assert_told(&lab, "swapped", &["tensors are not those of this model"]);
+    for (network, said) in [
+        (other_network(), "tensors are not those of this model"),
+        (retrained_network(), "it belongs to another model: the weights differ"),
+    ] {
+        network.save(&model).expect("the folder is writable");
+        lab.ok(&["campaign", "resume", "swapped"]);
+        assert_told(&lab, "swapped", &[said]);
+    }
     let after = measurements(&lab, "swapped");
     assert_eq!(after[..before.len()], before[..], "what was measured stays as it was");
 

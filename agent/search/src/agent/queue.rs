@@ -20,6 +20,8 @@ pub struct Pending {
 /// Where a search stands, apart from its strategy.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// Hash of the float network that is searched.
+    pub network: u64,
     /// In the order of proposal, which is the order of observation.
     pub pending: VecDeque<Pending>,
     pub next_index: u32,
@@ -35,6 +37,9 @@ pub struct Progress {
 #[serde(deny_unknown_fields)]
 struct Saved {
     model: Vec<String>,
+    /// Hash of the float network; checkpoints of the first release have none.
+    #[serde(default)]
+    network: Option<u64>,
     next_index: u32,
     measured: u32,
     repeats: usize,
@@ -56,9 +61,9 @@ struct SavedPending {
 }
 
 impl Progress {
-    /// A search that has not begun; its first episode is `next_index`.
-    pub fn new(next_index: u32) -> Self {
-        Self { next_index, ..Self::default() }
+    /// A search of this network that has not begun; its first episode is `next_index`.
+    pub fn new(network: u64, next_index: u32) -> Self {
+        Self { network, next_index, ..Self::default() }
     }
 
     /// Episodes among the pending.
@@ -79,6 +84,7 @@ impl Progress {
         };
         let saved = Saved {
             model: tensors(env),
+            network: Some(self.network),
             next_index: self.next_index,
             measured: self.measured,
             repeats: self.repeats,
@@ -92,16 +98,26 @@ impl Progress {
         Ok(all.to_bytes())
     }
 
-    /// Continues from a checkpoint.
+    /// Continues the search of this network from a checkpoint.
     ///
     /// # Errors
     /// [`StrategyError::Checkpoint`] when it is damaged, another strategy's or another model's.
-    pub fn load(bytes: &[u8], env: &mut Environment, strategy: &mut dyn Strategy) -> Result<Self, AgentError> {
+    pub fn load(
+        bytes: &[u8],
+        network: u64,
+        env: &mut Environment,
+        strategy: &mut dyn Strategy,
+    ) -> Result<Self, AgentError> {
         let all = Blob::from_bytes(bytes)?;
         let saved: Saved = all.header(strategy.name())?;
+        let other = |what: &str| StrategyError::Checkpoint {
+            reason: format!("it belongs to another model: the {what} differ"),
+        };
         if saved.model != tensors(env) {
-            let reason = "it belongs to another model: the tensors differ".into();
-            return Err(StrategyError::Checkpoint { reason }.into());
+            return Err(other("tensors").into());
+        }
+        if saved.network.is_some_and(|saved| saved != network) {
+            return Err(other("weights").into());
         }
         strategy.load(&Blob { strategy: all.strategy, header: saved.strategy, floats: all.floats })?;
         env.latency.restore(saved.latency);
@@ -112,6 +128,7 @@ impl Progress {
             bits: p.bits,
         };
         Ok(Self {
+            network,
             pending: saved.pending.into_iter().map(pending).collect(),
             next_index: saved.next_index,
             measured: saved.measured,
@@ -137,18 +154,20 @@ mod tests {
     use crate::env::toy;
     use crate::strategy::Random;
 
+    const NETWORK: u64 = 7;
+
     #[test]
     fn a_search_continues_with_the_same_pending_proposals() {
         let mut env = toy::environment(None, None);
         let mut strategy = Random::new(1);
-        let mut progress = Progress::new(4);
+        let mut progress = Progress::new(NETWORK, 4);
         for index in [Some(4), None, Some(5)] {
             let proposal = strategy.propose(&env).expect("proposes").expect("endless");
             progress.pending.push_back(Pending { index, bits: env.project(&proposal.asked), proposal });
         }
         let bytes = progress.save(&env, &strategy).expect("saves");
         let mut other = Random::new(2);
-        let restored = Progress::load(&bytes, &mut env, &mut other).expect("loads");
+        let restored = Progress::load(&bytes, NETWORK, &mut env, &mut other).expect("loads");
         assert_eq!(restored.pending, progress.pending);
         assert_eq!(restored.in_flight(), 2);
         assert_eq!(other.propose(&env).expect("proposes"), strategy.propose(&env).expect("proposes"));
@@ -157,20 +176,30 @@ mod tests {
     #[test]
     fn a_checkpoint_of_another_strategy_is_refused() {
         let mut env = toy::environment(None, None);
-        let bytes = Progress::new(0).save(&env, &Random::new(1)).expect("saves");
-        let error = Progress::load(&bytes, &mut env, &mut crate::strategy::Uniform::default()).expect_err("another");
+        let bytes = Progress::new(NETWORK, 0).save(&env, &Random::new(1)).expect("saves");
+        let error =
+            Progress::load(&bytes, NETWORK, &mut env, &mut crate::strategy::Uniform::default()).expect_err("another");
         assert_eq!(error.to_string(), "the checkpoint cannot be used: strategy `random` wrote it, this is `uniform`");
     }
 
     #[test]
     fn a_checkpoint_of_another_model_is_refused() {
         let env = toy::environment(None, None);
-        let bytes = Progress::new(0).save(&env, &Random::new(1)).expect("saves");
+        let bytes = Progress::new(NETWORK, 0).save(&env, &Random::new(1)).expect("saves");
         let mut graph = toy::graph();
         graph.layers[0].name = "stem".into();
         let mut env = toy::environment_of(&graph, None, None);
-        let error = Progress::load(&bytes, &mut env, &mut Random::new(1)).expect_err("another model");
+        let error = Progress::load(&bytes, NETWORK, &mut env, &mut Random::new(1)).expect_err("another model");
         let expected = "the checkpoint cannot be used: it belongs to another model: the tensors differ";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_same_tensors_with_other_weights_is_refused() {
+        let mut env = toy::environment(None, None);
+        let bytes = Progress::new(NETWORK, 0).save(&env, &Random::new(1)).expect("saves");
+        let error = Progress::load(&bytes, NETWORK + 1, &mut env, &mut Random::new(1)).expect_err("another model");
+        let expected = "the checkpoint cannot be used: it belongs to another model: the weights differ";
         assert_eq!(error.to_string(), expected);
     }
 }

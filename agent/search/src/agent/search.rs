@@ -52,9 +52,10 @@ impl<'a> Search<'a> {
         reference: f64,
         first: u32,
     ) -> Result<Self, AgentError> {
+        let network = session.builder.network_id();
         let progress = match session.start.checkpoint {
-            Some(_) => Progress::load(&session.client.checkpoint()?, &mut env, strategy)?,
-            None => Progress::new(first),
+            Some(_) => Progress::load(&session.client.checkpoint()?, network, &mut env, strategy)?,
+            None => Progress::new(network, first),
         };
         let window = match session.options.in_flight {
             Some(window) => window,

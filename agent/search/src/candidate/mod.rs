@@ -80,6 +80,11 @@ impl Builder {
         Space::new(self.quantizer.model().graph())
     }
 
+    /// Hash of the float network, topology and weights.
+    pub fn network_id(&self) -> u64 {
+        self.model_id
+    }
+
     /// Flash and RAM of any choice, by arithmetic.
     pub fn costs(&self) -> ModelCosts {
         ModelCosts::new(self.space(), self.section_align_log2)
