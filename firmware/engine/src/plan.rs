@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use bitrack_image::{Image, Op, OpKind, Tensor};
 use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, Needs, PoolShape, Requant, Rescale, ShapeError, add, conv2d, depthwise,
+    Bits, Channel, ConvShape, FcShape, Needs, Overlay, PoolShape, Requant, Rescale, ShapeError, add, conv2d, depthwise,
     fully_connected, pool, reshape, softmax,
 };
 
@@ -85,7 +85,7 @@ impl<'i> Plan<'i> {
             return Err(lacking::reason(kernel));
         }
         let requant = Requant { shift: op.shift, out_zero: output.zero, act_min: op.act_min, act_max: op.act_max };
-        Ok(Self {
+        let plan = Self {
             input: span(input),
             output: span(output),
             scratch: scratch(op),
@@ -95,7 +95,9 @@ impl<'i> Plan<'i> {
             requant,
             needs,
             call: call(image, op, input, output, requant)?,
-        })
+        };
+        plan.check_overlap()?;
+        Ok(plan)
     }
 
     /// Checks the constants in flash, value by value: once, when an image is loaded.
@@ -113,6 +115,42 @@ impl<'i> Plan<'i> {
                 if bad { Err(Reason::SoftmaxEntry) } else { Ok(()) }
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that what is written overlaps nothing else, but for what the kernel has read by then.
+    #[inline(never)]
+    fn check_overlap(&self) -> Result<(), Reason> {
+        let (second, of_second) = match &self.call {
+            Call::Add(add) => (add.input2.clone(), Some(add::overlay(add.input2.len(), self.output.len()))),
+            _ => (0..0, None),
+        };
+        let in_place = matches!(&self.call, Call::Reshape(reshaping) if reshaping.in_place);
+        match () {
+            () if !in_place && !bears(self.overlay(), &self.input, &self.output) => Err(Reason::OutputOnInput),
+            () if !bears(of_second, &second, &self.output) => Err(Reason::OutputOnInput),
+            () if !bears(self.scratch_overlay(), &self.input, &self.scratch) => Err(Reason::ScratchOnLiving),
+            () => Ok(()),
+        }
+    }
+
+    /// How the output may lie over the (first) input.
+    fn overlay(&self) -> Option<Overlay> {
+        let (input, output) = (self.in_bits, self.out_bits);
+        match &self.call {
+            Call::Conv2d(shape, _) => Some(conv2d::overlay(shape, input, output)),
+            Call::Depthwise(shape, _) => depthwise::overlay(shape, input, output),
+            Call::AveragePool(shape, _) | Call::MaxPool(shape, _) => Some(pool::overlay(shape, input, output)),
+            Call::Add(_) => Some(add::overlay(self.input.len(), self.output.len())),
+            Call::FullyConnected(..) | Call::Reshape(_) | Call::Softmax { .. } => None,
+        }
+    }
+
+    /// How scratch may lie over the input.
+    fn scratch_overlay(&self) -> Option<Overlay> {
+        match &self.call {
+            Call::FullyConnected(shape, _) => Some(fully_connected::scratch_overlay(shape, self.in_bits)),
+            _ => None,
         }
     }
 }
@@ -325,6 +363,12 @@ fn scratch(op: &Op) -> Range<usize> {
         0 => 0..0,
         len => op.scratch_off as usize..op.scratch_off as usize + len as usize,
     }
+}
+
+/// Whether what is written is apart from an input, or lies over it as its kernel bears.
+fn bears(bearing: Option<Overlay>, input: &Range<usize>, written: &Range<usize>) -> bool {
+    let over = overlap(input.clone(), written.clone());
+    !over || bearing.is_some_and(|overlay| overlay.bears(input.start, written.start))
 }
 
 fn overlap(a: Range<usize>, b: Range<usize>) -> bool {

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use bitrack_image::Image;
-use bitrack_kernels::{ConvArgs, ConvShape, FcArgs, KernelError, add, conv2d, depthwise, fully_connected, pool};
+use bitrack_kernels::{Arena, ConvArgs, ConvShape, FcArgs, KernelError, add, conv2d, depthwise, fully_connected, pool};
 use bitrack_kernels::{reshape, softmax};
 
 use crate::plan::{Addition, Call, Plan, Reshaping, Weights};
@@ -15,7 +15,7 @@ pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usiz
         Call::Conv2d(shape, weights) if conv2d::BUILT => conv2d::run(conv_args(&plan, shape, weights, arena)?),
         Call::Depthwise(shape, weights) if depthwise::BUILT => depthwise::run(conv_args(&plan, shape, weights, arena)?),
         Call::FullyConnected(shape, weights) if fully_connected::BUILT => {
-            let [input, output, scratch] = split(arena, [&plan.input, &plan.output, &plan.scratch])?;
+            let arena = Arena::new(arena);
             fully_connected::run(FcArgs {
                 shape: *shape,
                 in_bits: plan.in_bits,
@@ -23,34 +23,34 @@ pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usiz
                 out_bits: plan.out_bits,
                 channels: weights.channels,
                 requant: plan.requant,
-                input,
+                input: part(arena.input(&plan.input))?,
                 weights: weights.packed,
-                scratch,
-                output,
+                scratch: part(arena.output(&plan.scratch))?,
+                output: part(arena.output(&plan.output))?,
             })
         }
         Call::AveragePool(shape, rescale) if pool::AVERAGE_BUILT => {
-            let [input, output] = split(arena, [&plan.input, &plan.output])?;
+            let arena = Arena::new(arena);
             pool::average(pool::AverageArgs {
                 shape: *shape,
                 in_bits: plan.in_bits,
                 out_bits: plan.out_bits,
                 in_zero: plan.in_zero,
                 rescale: *rescale,
-                input,
-                output,
+                input: part(arena.input(&plan.input))?,
+                output: part(arena.output(&plan.output))?,
             })
         }
         Call::MaxPool(shape, rescale) if pool::MAX_BUILT => {
-            let [input, output] = split(arena, [&plan.input, &plan.output])?;
+            let arena = Arena::new(arena);
             pool::max(pool::MaxArgs {
                 shape: *shape,
                 in_bits: plan.in_bits,
                 out_bits: plan.out_bits,
                 in_zero: plan.in_zero,
                 rescale: *rescale,
-                input,
-                output,
+                input: part(arena.input(&plan.input))?,
+                output: part(arena.output(&plan.output))?,
             })
         }
         Call::Add(addition) if add::BUILT => run_add(&plan, addition, arena),
@@ -71,7 +71,7 @@ fn conv_args<'a>(
     weights: &Weights<'a>,
     arena: &'a mut [u8],
 ) -> Result<ConvArgs<'a>, KernelError> {
-    let [input, output, scratch] = split(arena, [&plan.input, &plan.output, &plan.scratch])?;
+    let arena = Arena::new(arena);
     Ok(ConvArgs {
         shape: *shape,
         in_bits: plan.in_bits,
@@ -80,24 +80,17 @@ fn conv_args<'a>(
         in_zero: plan.in_zero,
         channels: weights.channels,
         requant: plan.requant,
-        input,
+        input: part(arena.input(&plan.input))?,
         weights: weights.packed,
-        scratch,
-        output,
+        scratch: part(arena.output(&plan.scratch))?,
+        output: part(arena.output(&plan.output))?,
     })
 }
 
 /// Out of line, as all of its like: an op's stack must not be every op's.
 #[inline(never)]
 fn run_add(plan: &Plan<'_>, addition: &Addition, arena: &mut [u8]) -> Result<(), KernelError> {
-    // A tensor may be added to itself.
-    let (input1, input2, output): (&[u8], &[u8], _) = if addition.input2 == plan.input {
-        let [input, output] = split(arena, [&plan.input, &plan.output])?;
-        (&*input, &*input, output)
-    } else {
-        let [input1, input2, output] = split(arena, [&plan.input, &addition.input2, &plan.output])?;
-        (input1, input2, output)
-    };
+    let arena = Arena::new(arena);
     let [mult1, mult2, bias, shift] = addition.params;
     add::run(add::AddArgs {
         pixels: addition.pixels,
@@ -111,9 +104,9 @@ fn run_add(plan: &Plan<'_>, addition: &Addition, arena: &mut [u8]) -> Result<(),
         shift: u8::try_from(shift).map_err(|_| KernelError::Constant { name: "shift" })?,
         act_min: plan.requant.act_min,
         act_max: plan.requant.act_max,
-        input1,
-        input2,
-        output,
+        input1: part(arena.input(&plan.input))?,
+        input2: part(arena.input(&addition.input2))?,
+        output: part(arena.output(&plan.output))?,
     })
 }
 
@@ -132,6 +125,11 @@ fn run_reshape(plan: &Plan<'_>, reshaping: &Reshaping, arena: &mut [u8]) -> Resu
         input,
         output,
     })
+}
+
+/// A part of the arena, which an image that was loaded has.
+fn part<T>(part: Option<T>) -> Result<T, KernelError> {
+    part.ok_or(KernelError::Constant { name: "arena plan" })
 }
 
 /// Borrows disjoint parts of the arena at once.

@@ -45,6 +45,39 @@ fn what_only_the_kernels_know_is_checked_at_load() {
     assert_eq!(spoiled(Softmax, huge), "op 7: softmax table entry is out of range");
 }
 
+/// The image's own checks leave what an op overwrites of its last input to the kernels.
+#[test]
+fn overlays_that_no_kernel_bears_are_refused() {
+    let over = |out: usize, input: usize, at: u32| {
+        let mut network = network(&fixed_recipe());
+        let tensors = &mut network.spec.tensors;
+        tensors[out].arena_off = tensors[input].arena_off + at;
+        // Alive when the others are, and in their way otherwise.
+        for index in (0..tensors.len()).filter(|&index| index != out && index != input) {
+            tensors[index].arena_off += 4096;
+        }
+        network.spec.ops.iter_mut().for_each(|spec| spec.op.scratch_off += 8192);
+        network.spec.arena_len += 8192;
+        let image = network.spec.build().expect("only the kernels know better");
+        Engine::load(&image, ARENA).err().map(|error| error.to_string())
+    };
+    let refused = |op| Some(format!("op {op}: output overlaps the input"));
+    assert_eq!(
+        (over(1, 0, 4), over(4, 3, 4), over(5, 4, 0), over(7, 6, 0)),
+        (refused(0), refused(3), refused(4), refused(6))
+    );
+    let second = "op 2: output overlaps the input";
+    assert_eq!(over(3, 2, 4).as_deref(), Some(second));
+    let mut network = network(&fixed_recipe());
+    let input = network.spec.tensors[6].arena_off;
+    network.spec.tensors[7].arena_off = network.spec.arena_len;
+    network.spec.arena_len += 64;
+    spec_of(&mut network, OpKind::FullyConnected).op.scratch_off = input;
+    let image = network.spec.build().expect("only the kernels know better");
+    let error = Engine::load(&image, ARENA).expect_err("the engine knows better").to_string();
+    assert_eq!(error, "op 6: scratch overlaps a living tensor");
+}
+
 #[test]
 fn an_arena_too_small_is_named_with_both_sizes() {
     let image = network(&fixed_recipe()).image();

@@ -190,20 +190,22 @@ fn lifetime(image: &Image<'_>, tensor: u16) -> Option<(u32, u32)> {
     Some((first, (0..n_ops).rev().find(reads).map_or(first, |index| u32::from(index) + 1)))
 }
 
-/// No two tensors alive at the same step share arena bytes, except a reshape's output that is its input renamed;
-/// no op's scratch touches a living tensor.
+/// No two tensors alive at the same step share arena bytes, except a reshape's output that is its input renamed, and an op's
+/// output and an input that this op is the last to read; no op's scratch touches a living tensor, except such an input.
+/// How much of an input an op bears to be overwritten is its kernel's to say, and checked by who knows kernels.
 #[inline(never)]
 fn lifetimes(image: &Image<'_>) -> Result<(), ImageError> {
     let count = image.header().n_tensors;
     for first in 0..count {
         let Some(life) = lifetime(image, first) else { continue };
         let Some(kept) = image.tensor(first) else { continue };
-        check_scratch_spares(image, &kept, life)?;
+        check_scratch_spares(image, first, &kept, life)?;
         for second in first + 1..count {
             let Some(other) = lifetime(image, second) else { continue };
             let Some(beside) = image.tensor(second) else { continue };
             let together = life.0 <= other.1 && other.0 <= life.1;
-            if together && overlap(span(&kept), span(&beside)) {
+            let handed_over = life.1 == other.0 || other.1 == life.0;
+            if together && !handed_over && overlap(span(&kept), span(&beside)) {
                 let renamed = span(&kept) == span(&beside) && reshapes(image, first, second);
                 if !renamed {
                     return Err(ImageError::Overlap { first, second });
@@ -215,11 +217,13 @@ fn lifetimes(image: &Image<'_>) -> Result<(), ImageError> {
 }
 
 #[inline(never)]
-fn check_scratch_spares(image: &Image<'_>, kept: &Tensor, life: (u32, u32)) -> Result<(), ImageError> {
+fn check_scratch_spares(image: &Image<'_>, tensor: u16, kept: &Tensor, life: (u32, u32)) -> Result<(), ImageError> {
     for index in 0..image.header().n_ops {
-        let alive = (life.0..=life.1).contains(&(u32::from(index) + 1));
+        let step = u32::from(index) + 1;
         let Some(op) = &image.op(index) else { continue };
-        if alive && overlap((op.scratch_off, op.scratch_off + op.scratch_len), span(kept)) {
+        let read_last = step == life.1 && (op.in0 == tensor || op.in1 == tensor);
+        let kept_alive = (life.0..=life.1).contains(&step) && !read_last;
+        if kept_alive && overlap((op.scratch_off, op.scratch_off + op.scratch_len), span(kept)) {
             return Err(ImageError::BadOp { index, what: Reason::ScratchOnLiving });
         }
     }

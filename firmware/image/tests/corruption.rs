@@ -96,6 +96,25 @@ fn a_blank_slot_says_so() {
     assert_eq!(Image::parse(&[0xFF; 4096]).map(|_| ()), Err(ImageError::BadMagic));
 }
 
+/// Tensor 3 is written over one that lives on.
+fn outlived(spec: &mut ImageSpec) {
+    spec.vectors.clear();
+    (spec.output, spec.tensors[3].arena_off) = (1, spec.tensors[1].arena_off);
+}
+
+/// How much of it, a kernel knows.
+#[test]
+fn what_an_op_is_the_last_to_read_may_be_overwritten() {
+    let mut spec = small();
+    spec.tensors[1].arena_off = 20;
+    (spec.ops[2].op.scratch_off, spec.ops[2].op.scratch_len) = (0, 40);
+    assert!(spec.build().is_ok());
+    (spec.ops[1].op.scratch_off, spec.ops[1].op.scratch_len) = (96, 8);
+    assert!(spec.build().is_ok());
+    spec.ops[2].op.scratch_len = 44;
+    assert!(matches!(spec.build(), Err(ImageError::BadOp { index: 2, .. })), "over the output");
+}
+
 #[test]
 fn defects_are_named() {
     assert!(matches!(error(|s| s.ops[0].op.w_bits = 3), ImageError::BadOp { index: 0, .. }));
@@ -105,7 +124,7 @@ fn defects_are_named() {
     assert!(matches!(error(|s| s.ops[0].op.scratch_off = 40), ImageError::BadOp { index: 0, .. }));
     assert!(matches!(error(|s| s.ops[0].op.stride_h = 0), ImageError::BadOp { index: 0, .. }));
     assert!(matches!(error(|s| s.ops[0].op.pad_top = 3), ImageError::BadOp { index: 0, .. }));
-    assert!(matches!(error(|s| s.tensors[1].arena_off = 20), ImageError::Overlap { first: 0, second: 1 }));
+    assert!(matches!(error(outlived), ImageError::Overlap { first: 1, second: 3 }));
     assert!(matches!(error(|s| s.ops.swap(0, 2)), ImageError::BadOp { index: 0, .. }));
     assert!(matches!(error(|s| s.ops[1].op.out = 1), ImageError::BadOp { index: 1, .. }));
     assert!(matches!(error(|s| s.vectors[0].input.truncate(3)), ImageError::BadHeader { field: Reason::VectorCount }));

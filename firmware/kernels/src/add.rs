@@ -1,5 +1,6 @@
 //! Residual addition of two tensors of one shape.
 
+use crate::buffers::{self, Input, Output, Overlay};
 use crate::error::check_len;
 use crate::runs::Sum;
 use crate::shape::ShapeError;
@@ -32,11 +33,11 @@ pub struct AddArgs<'a> {
     /// Largest output value.
     pub act_max: u8,
     /// Packed first operand.
-    pub input1: &'a [u8],
+    pub input1: Input<'a>,
     /// Packed second operand.
-    pub input2: &'a [u8],
+    pub input2: Input<'a>,
     /// Packed sum.
-    pub output: &'a mut [u8],
+    pub output: Output<'a>,
 }
 
 impl AddArgs<'_> {
@@ -55,7 +56,11 @@ impl AddArgs<'_> {
         }
         check_len("input1", self.input1.len(), self.bytes(self.bits1))?;
         check_len("input2", self.input2.len(), self.bytes(self.bits2))?;
-        check_len("output", self.output.len(), self.bytes(self.out_bits))
+        check_len("output", self.output.len(), self.bytes(self.out_bits))?;
+        for input in [&self.input1, &self.input2] {
+            buffers::check_overlay(input, &self.output, || Some(overlay(input.len(), self.output.len())))?;
+        }
+        Ok(())
     }
 
     fn bytes(&self, bits: Bits) -> usize {
@@ -71,6 +76,12 @@ pub const fn needs([bits1, bits2, out_bits]: [Bits; 3]) -> Needs {
     Needs::of(Kernel::Add).and_activations(bits1, out_bits).and_activations(bits2, bits2)
 }
 
+/// How an output of so many bytes may lie over an input of so many: sums are written from the front on, each after its summands were
+/// read. One that is not longer than an input may take its place.
+pub fn overlay(input_bytes: usize, output_bytes: usize) -> Overlay {
+    Overlay::forward(output_bytes.saturating_sub(input_bytes))
+}
+
 /// Adds two packed tensors.
 #[inline(never)]
 pub fn run(args: AddArgs<'_>) -> Result<(), KernelError> {
@@ -82,12 +93,12 @@ pub fn run(args: AddArgs<'_>) -> Result<(), KernelError> {
     let strides = bits.map(|bits| activations::pixel_bytes(channels, bits));
     if bits.iter().zip(strides).all(|(bits, stride)| stride * bits.per_byte() == channels) {
         // No pad bits anywhere: one long pixel.
-        sum.apply([args.input1, args.input2], args.output, args.pixels as usize * channels);
+        sum.apply([args.input1, args.input2], &args.output, 0, args.pixels as usize * channels);
         return Ok(());
     }
-    let inputs = args.input1.chunks_exact(strides[0]).zip(args.input2.chunks_exact(strides[1]));
-    for ((x1, x2), y) in inputs.zip(args.output.chunks_exact_mut(strides[2])) {
-        sum.apply([x1, x2], y, channels);
+    for pixel in 0..args.pixels as usize {
+        let inputs = [args.input1.rest(pixel * strides[0]), args.input2.rest(pixel * strides[1])];
+        sum.apply(inputs, &args.output, pixel * strides[2], channels);
     }
     Ok(())
 }

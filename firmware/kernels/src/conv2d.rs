@@ -1,5 +1,6 @@
 //! Convolution of any kernel size, stride, padding and channel count.
 
+use crate::buffers::{self, Input, Output, Overlay, Way};
 use crate::columns::{Order, Windows, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
@@ -24,19 +25,24 @@ pub struct ConvArgs<'a> {
     /// Constants of the output tensor.
     pub requant: Requant,
     /// Packed input.
-    pub input: &'a [u8],
+    pub input: Input<'a>,
     /// Weights as the operator's `pack` wrote them, 4-byte aligned.
     pub weights: &'a [u8],
     /// At least the operator's `scratch_len`, 4-byte aligned.
-    pub scratch: &'a mut [u8],
+    pub scratch: Output<'a>,
     /// Packed output.
-    pub output: &'a mut [u8],
+    pub output: Output<'a>,
 }
 
 impl ConvArgs<'_> {
-    /// Checks everything but the shape and the lengths that depend on the operator.
+    /// Checks everything but the shape and the lengths that depend on the operator; tells the way to go.
     #[inline(never)]
-    pub(crate) fn validate(&self, weights_len: usize, scratch_len: usize) -> Result<(), KernelError> {
+    pub(crate) fn validate(
+        &self,
+        weights_len: usize,
+        scratch_len: usize,
+        overlay: fn(&ConvShape, Bits, Bits) -> Option<Overlay>,
+    ) -> Result<Way, KernelError> {
         self.requant.validate(self.out_bits)?;
         if self.in_zero > self.in_bits.max_activation() {
             return Err(KernelError::Constant { name: "in_zero" });
@@ -44,7 +50,10 @@ impl ConvArgs<'_> {
         check_len("channels", self.channels.len(), usize::from(self.shape.out_c))?;
         check_len("input", self.input.len(), self.shape.input_bytes(self.in_bits))?;
         check_len("output", self.output.len(), self.shape.output_bytes(self.out_bits))?;
-        check_words((self.weights, weights_len), (self.scratch, scratch_len))
+        check_words((self.weights, weights_len), (&self.scratch, scratch_len))?;
+        buffers::check_overlay(&self.input, &self.scratch, || None)?;
+        buffers::check_apart(&self.output, &self.scratch)?;
+        buffers::check_overlay(&self.input, &self.output, || overlay(&self.shape, self.in_bits, self.out_bits))
     }
 }
 
@@ -90,25 +99,50 @@ pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
     Needs::of(kernel).and_activations(in_bits, out_bits)
 }
 
+/// How the output may lie over the input: two pixels at a time, in order, windows are expanded to scratch before their outputs are
+/// written. Expansion reads from a window's first byte on, and ahead of it only (up to three bytes beyond a row's end, which
+/// are multiplied by zeros), so that what earlier outputs have overwritten is never read again.
+pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Overlay {
+    Overlay::forward(shape.lead(in_bits, out_bits))
+}
+
 /// Runs the convolution.
 #[inline(never)]
-pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
+pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, in_zero, requant, .. } = args;
     shape.validate()?;
-    args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
+    let scratch_len = scratch_len(&shape, w_bits, in_bits, out_bits);
+    args.validate(weights_len(&shape, w_bits), scratch_len, |shape, input, output| {
+        Some(overlay(shape, input, output))
+    })?;
     let panel = Panel::new::<2>(args.weights, args.channels, k4(&shape), [w_bits, in_bits, out_bits], requant);
     let windows = Windows::new(&shape, in_bits, in_zero, args.input);
     let pixel_bytes = activations::pixel_bytes(usize::from(shape.out_c), out_bits);
-    let words = as_words(args.scratch).part_mut(..k4(&shape));
-    let mut pixels = windows.walk();
-    let mut at = 0;
+    // SAFETY: `validate` found scratch apart from all that is touched otherwise.
+    let words = as_words(unsafe { args.scratch.bytes() }).part_mut(..k4(&shape));
+    let done = pixels_side_by_side(&panel, &windows, words, &args.output);
+    let mut pixels = windows.walk().skip(done);
+    let mut at = done * pixel_bytes;
     while let Some(first) = pixels.next() {
         // The last of an odd number of pixels is computed twice and stored twice in the same place.
         let (second, beside) = pixels.next().map_or((first, at), |second| (second, at + pixel_bytes));
         let sums = windows.pair([first, second], words);
-        panel.run(&Columns { words, sums }, args.output, [at, beside]);
+        panel.run(&Columns { words, sums }, &args.output, [at, beside]);
         at = beside + pixel_bytes;
     }
-    requant.clamp_tensor(args.output, usize::from(shape.out_c), out_bits);
+    // SAFETY: the input, which may lie here, is not read any more.
+    requant.clamp_tensor(unsafe { args.output.bytes() }, usize::from(shape.out_c), out_bits);
     Ok(())
+}
+
+/// Runs as many pixels of a pointwise convolution as there is a faster way for; returns their number.
+#[cfg(target_arch = "arm")]
+fn pixels_side_by_side(panel: &Panel<'_>, windows: &Windows<'_>, words: &mut [u32], output: &Output<'_>) -> usize {
+    windows.row().map_or(0, |row| panel.pixels(&row, words, output))
+}
+
+/// There is none here.
+#[cfg(not(target_arch = "arm"))]
+fn pixels_side_by_side(_: &Panel<'_>, _: &Windows<'_>, _: &mut [u32], _: &Output<'_>) -> usize {
+    0
 }

@@ -1,6 +1,7 @@
 //! What a kernel refuses. A kernel that returns an error has written nothing.
 
 use crate::ShapeError;
+use crate::buffers::Output;
 
 /// Why a kernel did not run. Every buffer is checked before the first value is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum KernelError {
         /// Which buffer.
         buffer: &'static str,
     },
+    /// Buffers overlap more than the op bears, see [`crate::Overlay`].
+    Overlap,
     /// A constant is outside the range its formula is defined for.
     Constant {
         /// Which constant.
@@ -36,6 +39,7 @@ impl core::fmt::Display for KernelError {
             KernelError::Length { buffer, got, want } => {
                 write!(f, "{buffer}: {got} elements, the shape asks for {want}")
             }
+            KernelError::Overlap => f.write_str("buffers overlap more than the op bears"),
             KernelError::Misaligned { buffer } => write!(f, "{buffer}: not 4-byte aligned"),
             KernelError::Constant { name } => write!(f, "{name}: out of range"),
         }
@@ -58,12 +62,12 @@ pub(crate) fn check_len(buffer: &'static str, got: usize, want: usize) -> Result
 /// Checks that `weights` are exactly `want` bytes and `scratch` at least as many as it must be, and that both start at word
 /// boundaries. A kernel always needs some of either.
 #[inline(always)]
-pub(crate) fn check_words(weights: (&[u8], usize), scratch: (&[u8], usize)) -> Result<(), KernelError> {
+pub(crate) fn check_words(weights: (&[u8], usize), scratch: (&Output<'_>, usize)) -> Result<(), KernelError> {
     check_len("weights", weights.0.len(), weights.1)?;
     if scratch.0.len() < scratch.1 {
         return Err(KernelError::Length { buffer: "scratch", got: scratch.0.len(), want: scratch.1 });
     }
-    match (weights.0.as_ptr().addr() | scratch.0.as_ptr().addr()).is_multiple_of(4) {
+    match (weights.0.as_ptr().addr() | scratch.0.pointer().addr()).is_multiple_of(4) {
         true => Ok(()),
         false => Err(KernelError::Misaligned { buffer: "weights or scratch" }),
     }

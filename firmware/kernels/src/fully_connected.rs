@@ -1,6 +1,7 @@
 //! A fully connected layer on one vector.
 
-use crate::columns::{Lane, Order, Writer, as_words};
+use crate::buffers::{self, Input, Output, Overlay};
+use crate::columns::{Lane, Order, Writer};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
@@ -21,13 +22,13 @@ pub struct FcArgs<'a> {
     /// Constants of the output vector.
     pub requant: Requant,
     /// Packed input, one pixel of `in_features` channels.
-    pub input: &'a [u8],
+    pub input: Input<'a>,
     /// Weights as [`pack`] wrote them, 4-byte aligned.
     pub weights: &'a [u8],
     /// At least [`scratch_len`], 4-byte aligned.
-    pub scratch: &'a mut [u8],
+    pub scratch: Output<'a>,
     /// Packed output, one pixel of `out_features` channels.
-    pub output: &'a mut [u8],
+    pub output: Output<'a>,
 }
 
 impl FcArgs<'_> {
@@ -39,7 +40,10 @@ impl FcArgs<'_> {
         check_len("output", self.output.len(), self.shape.output_bytes(self.out_bits))?;
         let weights = weights_len(&self.shape, self.w_bits);
         let scratch = scratch_len(&self.shape, self.w_bits, self.in_bits, self.out_bits);
-        check_words((self.weights, weights), (self.scratch, scratch))
+        check_words((self.weights, weights), (&self.scratch, scratch))?;
+        buffers::check_overlay(&self.input, &self.output, || None)?;
+        buffers::check_overlay(&self.input, &self.scratch, || Some(scratch_overlay(&self.shape, self.in_bits)))?;
+        buffers::check_apart(&self.output, &self.scratch)
     }
 }
 
@@ -61,6 +65,12 @@ pub const fn weights_len(shape: &FcShape, w_bits: Bits) -> usize {
 /// Bytes of scratch, a multiple of 4: the input as 16-bit values.
 pub const fn scratch_len(shape: &FcShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
     2 * k8(shape)
+}
+
+/// How scratch may lie over the input: values are expanded from the front on, so that an input which ends where scratch ends has
+/// been read wherever it is overwritten. Scratch then takes no more than the difference beside the input.
+pub fn scratch_overlay(shape: &FcShape, in_bits: Bits) -> Overlay {
+    Overlay::forward(2 * k8(shape) - shape.input_bytes(in_bits))
 }
 
 /// Packs weights given as `[out_features][in_features]`, each within the range of `w_bits`, for inputs of `in_bits`.
@@ -96,17 +106,22 @@ pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
 
 /// Runs the layer.
 #[inline(never)]
-pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
+pub fn run(mut args: FcArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
     let k = k8(&args.shape);
     let bits = [args.w_bits, args.in_bits, args.out_bits];
     let panel = Panel::new::<1>(args.weights, args.channels, k, bits, args.requant);
-    let words = &mut as_words(args.scratch)[..k / 2];
-    let mut writer = Writer::new(words, Lane::ALONE, order(args.in_bits));
+    let words = args.scratch.pointer().cast::<u32>();
+    // SAFETY: `validate` found room for so many words, aligned, over nothing but what of the input was read.
+    let mut writer = unsafe { Writer::at(words, k / 2, Lane::ALONE, order(args.in_bits)) };
     writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
     writer.fill(0, k - args.shape.in_features as usize);
     let sums = [writer.sum()];
-    panel.run(&Columns { words, sums }, args.output, [0]);
-    args.requant.clamp_tensor(args.output, args.shape.out_features as usize, args.out_bits);
+    // SAFETY: the writer is done.
+    let words = unsafe { core::slice::from_raw_parts(words, k / 2) };
+    panel.run(&Columns { words, sums }, &args.output, [0]);
+    // SAFETY: nothing else is touched meanwhile.
+    let output = unsafe { args.output.bytes() };
+    args.requant.clamp_tensor(output, args.shape.out_features as usize, args.out_bits);
     Ok(())
 }

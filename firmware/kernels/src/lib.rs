@@ -26,6 +26,7 @@ pub const LAYOUT: u16 = 3;
 pub mod activations;
 pub mod add;
 mod bits;
+mod buffers;
 mod built;
 mod columns;
 pub mod conv2d;
@@ -44,6 +45,7 @@ mod shape;
 pub mod softmax;
 
 pub use bits::Bits;
+pub use buffers::{Arena, Input, Output, Overlay};
 pub use built::{Kernel, Needs};
 pub use conv2d::ConvArgs;
 pub use error::KernelError;

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::buffers::{self, Input, Output, Overlay};
 use crate::error::check_len;
 use crate::parts::{self, Parts};
 use crate::quads::{self, QUAD, quad_bytes};
@@ -14,6 +15,10 @@ use crate::{Bits, Kernel, KernelError, Needs, PoolShape, activations};
 ///
 /// `y = clamp(act_min, act_max, out_zero + floor(((((sum - n * in_zero) << shift) * m_n) + 2^31) / 2^32))` in 64 bits,
 /// where `n` counts the window's input values and `m_n = mult * (k_h * k_w) / n`, rounded down.
+///
+/// An average that lies exactly between two outputs goes the way its multiplier was rounded: toward the zero point where that is a
+/// little less than the real factor (windows of 3x3, 6x6 or 24x5 values, or any cut one), away from it where it is a little
+/// more (5x5, 7x7), and up where it is exact, as for windows of a power of two.
 pub struct AverageArgs<'a> {
     /// The window.
     pub shape: PoolShape,
@@ -26,9 +31,9 @@ pub struct AverageArgs<'a> {
     /// The change of scale for a full window, `1 / (k_h * k_w)` included.
     pub rescale: Rescale,
     /// Packed input.
-    pub input: &'a [u8],
+    pub input: Input<'a>,
     /// Packed output.
-    pub output: &'a mut [u8],
+    pub output: Output<'a>,
 }
 
 /// Operands of max pooling.
@@ -44,9 +49,9 @@ pub struct MaxArgs<'a> {
     /// The change of scale, applied to `max - in_zero`; `None` copies the maximum, and then the widths must agree.
     pub rescale: Option<Rescale>,
     /// Packed input.
-    pub input: &'a [u8],
+    pub input: Input<'a>,
     /// Packed output.
-    pub output: &'a mut [u8],
+    pub output: Output<'a>,
 }
 
 /// The largest window of an average: keeps `sum * mult * k_h * k_w` within 64 bits.
@@ -68,17 +73,23 @@ pub const fn max_needs(in_bits: Bits, out_bits: Bits) -> Needs {
     Needs::of(Kernel::MaxPool).and_activations(in_bits, out_bits)
 }
 
+/// How the output of either kind may lie over the input: pixels are computed in order, four channels after four, of which each is
+/// written while others of its pixel are still to be read.
+pub fn overlay(shape: &PoolShape, in_bits: Bits, out_bits: Bits) -> Overlay {
+    Overlay::forward(shape.lead(in_bits, out_bits))
+}
+
 /// Average pooling.
 #[inline(never)]
 pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
     let AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
-    validate(&shape, in_bits, out_bits, input, output)?;
+    validate(&shape, in_bits, out_bits, &input, &output)?;
     rescale.requant.validate(out_bits)?;
     let full = u32::from(shape.k_h) * u32::from(shape.k_w);
     if full > MAX_AVERAGE_WINDOW {
         return Err(ShapeError::TooLarge.into());
     }
-    for_each_quad(&shape, in_bits, out_bits, input, output, &|window| {
+    for_each_quad(&shape, [in_bits, out_bits], input, &output, &|window| {
         let count = window.len() as u32;
         let mult = if count == full { i64::from(rescale.mult) } else { stretched(rescale.mult as u32, full, count) };
         window.sums().map(|sum| average_of(sum - count as i32 * i32::from(in_zero), mult, rescale.requant))
@@ -90,13 +101,13 @@ pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
 #[inline(never)]
 pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
     let MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
-    validate(&shape, in_bits, out_bits, input, output)?;
+    validate(&shape, in_bits, out_bits, &input, &output)?;
     match rescale {
         Some(rescale) => rescale.requant.validate(out_bits)?,
         None if in_bits != out_bits => return Err(KernelError::Constant { name: "rescale" }),
         None => {}
     }
-    for_each_quad(&shape, in_bits, out_bits, input, output, &|window| match rescale {
+    for_each_quad(&shape, [in_bits, out_bits], input, &output, &|window| match rescale {
         Some(r) => window.maxima().map(|max| requantize(i32::from(max) - i32::from(in_zero), r.mult, r.requant)),
         None => window.maxima(),
     });
@@ -104,10 +115,17 @@ pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
 }
 
 #[inline(never)]
-fn validate(shape: &PoolShape, in_bits: Bits, out_bits: Bits, input: &[u8], output: &[u8]) -> Result<(), KernelError> {
+fn validate(
+    shape: &PoolShape,
+    in_bits: Bits,
+    out_bits: Bits,
+    input: &Input<'_>,
+    output: &Output<'_>,
+) -> Result<(), KernelError> {
     shape.validate()?;
     check_len("input", input.len(), shape.input_bytes(in_bits))?;
-    check_len("output", output.len(), shape.output_bytes(out_bits))
+    check_len("output", output.len(), shape.output_bytes(out_bits))?;
+    buffers::check_overlay(input, output, || Some(overlay(shape, in_bits, out_bits))).map(|_| ())
 }
 
 /// The rule of [`AverageArgs`] for a window with offset-free sum `acc`.
@@ -174,10 +192,9 @@ impl Window<'_> {
 #[inline(never)]
 fn for_each_quad(
     shape: &PoolShape,
-    in_bits: Bits,
-    out_bits: Bits,
-    input: &[u8],
-    output: &mut [u8],
+    [in_bits, out_bits]: [Bits; 2],
+    input: Input<'_>,
+    output: &Output<'_>,
     value: &dyn Fn(&Window<'_>) -> [u8; QUAD],
 ) {
     let channels = usize::from(shape.channels);
@@ -186,7 +203,6 @@ fn for_each_quad(
     let out_stride = activations::pixel_bytes(channels, out_bits);
     let (mut row, mut column) = (0, 0);
     for index in 0..usize::from(shape.out_h) * usize::from(shape.out_w) {
-        let pixel = output.part_mut(index * out_stride..);
         let rows = span(row, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h);
         let columns = span(column, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w);
         let start = rows.start * row_bytes + columns.start * pixel_bytes;
@@ -198,7 +214,8 @@ fn for_each_quad(
             let live = QUAD.min(channels - first);
             let window = Window {
                 first: Run {
-                    bytes: input.part(start + quad_bytes(first, in_bits)..),
+                    // SAFETY: nothing is written before the window's value is known.
+                    bytes: unsafe { input.rest(start + quad_bytes(first, in_bits)).bytes() },
                     step: pixel_bytes,
                     count: column_count,
                     bits: in_bits,
@@ -207,7 +224,9 @@ fn for_each_quad(
                 row_bytes,
             };
             let word = u32::from_le_bytes(value(&window));
-            quads::write(pixel.part_mut(quad_bytes(first, out_bits)..), word, live, out_bits);
+            // SAFETY: nothing is read meanwhile.
+            let quad = unsafe { output.rest(index * out_stride + quad_bytes(first, out_bits)) };
+            quads::write(quad, word, live, out_bits);
         }
         column += 1;
         if column == usize::from(shape.out_w) {

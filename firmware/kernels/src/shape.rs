@@ -1,5 +1,6 @@
 //! Operator shapes and their checks. All sizes are in elements.
 
+use crate::parts::quotient;
 use crate::{Bits, activations};
 
 /// Why a shape is impossible.
@@ -96,6 +97,22 @@ impl ConvShape {
         self.out_h as u64 * self.out_w as u64 * self.out_c as u64 * self.k_len() as u64
     }
 
+    /// How far the packed output must start before the packed input so that a kernel that takes the output's pixels in order, and
+    /// writes each after its window was read, overwrites nothing that later windows read; in bytes, see [`crate::Overlay`].
+    ///
+    /// A window's first byte lies at `max(0, row * stride_h - pad_top)` rows and as many columns, so that written less read is a sum
+    /// of a part that depends on the row and one that depends on the column.
+    pub fn lead(&self, in_bits: Bits, out_bits: Bits) -> usize {
+        let input = activations::pixel_bytes(self.in_c.into(), in_bits);
+        let output = activations::pixel_bytes(self.out_c.into(), out_bits);
+        self.row_lead(input, output) + self.columns().lead(input, output)
+    }
+
+    /// The part of it that depends on the row.
+    pub(crate) fn row_lead(&self, in_pixel_bytes: usize, out_pixel_bytes: usize) -> usize {
+        self.rows().lead(usize::from(self.in_w) * in_pixel_bytes, usize::from(self.out_w) * out_pixel_bytes)
+    }
+
     fn rows(&self) -> Axis {
         let (input, output) = (self.in_h, self.out_h);
         Axis { input, output, kernel: self.k_h, stride: self.stride_h, pad: self.pad_top }
@@ -141,6 +158,11 @@ impl PoolShape {
     /// Bytes of the packed output.
     pub const fn output_bytes(&self, bits: Bits) -> usize {
         activations::tensor_bytes(self.out_h, self.out_w, self.channels, bits)
+    }
+
+    /// As [`ConvShape::lead`], for pixels that are written while their window is still read.
+    pub fn lead(&self, in_bits: Bits, out_bits: Bits) -> usize {
+        self.as_depthwise().lead(in_bits, out_bits) + activations::pixel_bytes(self.channels.into(), out_bits)
     }
 
     fn as_depthwise(&self) -> ConvShape {
@@ -211,6 +233,19 @@ impl Axis {
         }
         Ok(())
     }
+
+    /// The largest difference of what the windows before one have written, `out_step` bytes each, and where that one starts to read,
+    /// `in_step` bytes a pixel. It grows within the padding and is linear behind it, so that three windows tell: the last one that starts
+    /// in the padding, the next, and the last.
+    #[inline(never)]
+    fn lead(&self, in_step: usize, out_step: usize) -> usize {
+        let [stride, pad, last] = [self.stride, self.pad, self.output.saturating_sub(1)].map(usize::from);
+        let written = |i: usize| i * out_step;
+        let read = |i: usize| (i * stride).saturating_sub(pad) * in_step;
+        let of = |i: usize| written(i.min(last)).saturating_sub(read(i.min(last)));
+        let inside = quotient(pad, stride);
+        of(inside).max(of(inside + 1)).max(of(last))
+    }
 }
 
 fn check_nonzero(sizes: &[u16]) -> Result<(), ShapeError> {
@@ -258,6 +293,47 @@ mod tests {
         let right = ConvShape { out_w: 9, ..SAME };
         assert_eq!(right.validate(), Err(ShapeError::WindowAfterInput));
         assert_eq!(ConvShape { out_w: 8, ..SAME }.validate(), Ok(()));
+    }
+
+    /// The definition, pixel by pixel: what is written once `done` pixels are, less the first byte that any later window reads.
+    fn lead_by_definition(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> usize {
+        let [input, output] =
+            [(shape.in_c, in_bits), (shape.out_c, out_bits)].map(|(c, bits)| activations::pixel_bytes(c.into(), bits));
+        let first = |at: usize, stride: u16, pad: u16| (at * usize::from(stride)).saturating_sub(pad.into());
+        let reads = |pixel: usize| {
+            let (row, column) = (pixel / usize::from(shape.out_w), pixel % usize::from(shape.out_w));
+            let y = first(row, shape.stride_h, shape.pad_top);
+            (y * usize::from(shape.in_w) + first(column, shape.stride_w, shape.pad_left)) * input
+        };
+        let pixels = usize::from(shape.out_h) * usize::from(shape.out_w);
+        let later = |done: usize| (done..pixels).map(reads).min();
+        (0..pixels).filter_map(|done| Some((done * output).saturating_sub(later(done)?))).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn the_lead_of_rows_and_columns_is_that_of_pixels() {
+        let mut tight = 0;
+        for k in 1..4u16 {
+            for (stride_h, stride_w, pad_top, pad_left) in
+                [(1, 1, 0, 0), (1, 2, 1, 0), (2, 1, 0, 1), (2, 3, 1, 1), (3, 2, 2, 2)]
+            {
+                let (pad_top, pad_left) = (pad_top.min(k - 1), pad_left.min(k - 1));
+                for (in_c, out_c) in [(3, 8), (8, 3), (4, 4), (1, 9)] {
+                    for (in_bits, out_bits) in [(Bits::B8, Bits::B8), (Bits::B8, Bits::B2), (Bits::B2, Bits::B8)] {
+                        let (k_h, k_w) = (k, k);
+                        let shape = ConvShape { in_c, out_c, k_h, k_w, stride_h, stride_w, pad_top, pad_left, ..SAME };
+                        let out_h = (shape.in_h + pad_top - 1) / stride_h + 1;
+                        let out_w = (shape.in_w + pad_left - 1) / stride_w + 1;
+                        let shape = ConvShape { out_h, out_w, ..shape };
+                        let (lead, least) =
+                            (shape.lead(in_bits, out_bits), lead_by_definition(&shape, in_bits, out_bits));
+                        assert!(lead >= least, "{shape:?}: {lead} is less than {least}");
+                        tight += u32::from(lead == least);
+                    }
+                }
+            }
+        }
+        assert!(tight > 100, "only {tight} of 180 are no more than needed");
     }
 
     #[test]

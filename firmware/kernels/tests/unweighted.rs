@@ -91,14 +91,15 @@ fn a_long_row_is_summed_in_parts() {
     let input = vec![0; huge.input_bytes(Bits::B8)];
     let rescale = bitrack_kernels::Rescale { mult: 1, requant: bitrack_kernels::Requant::full_range(0, 0, Bits::B8) };
     let bits = Bits::B8;
+    let mut output = [0; 5];
     let args = pool::AverageArgs {
         shape: huge,
         in_bits: bits,
         out_bits: bits,
         in_zero: 0,
         rescale,
-        input: &input,
-        output: &mut [0; 5],
+        input: (&input[..]).into(),
+        output: (&mut output[..]).into(),
     };
     assert_eq!(pool::average(args), Err(KernelError::Shape(ShapeError::TooLarge)));
 }

@@ -6,8 +6,9 @@ mod harness;
 #[path = "harness/shapes.rs"]
 mod shapes;
 
-use bitrack_kernels::{Bits, ConvShape, FcShape};
-use harness::{Case, Fill, Op, Setting, all_widths, check};
+use bitrack_kernels::{Bits, ConvShape, FcShape, KernelError};
+use harness::overlay::{Buffers, Place};
+use harness::{Case, Fill, Op, Setting, all_widths, check, check_overlaid};
 use proptest::prelude::*;
 use shapes::conv;
 
@@ -16,7 +17,7 @@ fn check_all_widths(op: Op, seed: u64) {
     for (index, (w_bits, in_bits, out_bits)) in all_widths().enumerate() {
         for fill in [Fill::Uniform, Fill::Extreme] {
             let setting = Setting { w_bits, in_bits, out_bits, fill, offset: index % 4, seed };
-            if let Err(difference) = check(op, setting) {
+            if let Err(difference) = check(op, setting).and_then(|()| check_overlaid(op, setting)) {
                 panic!("{difference}");
             }
         }
@@ -91,6 +92,31 @@ fn the_harness_sees_a_byte_beyond_the_buffer() {
     let mut case = Case::new(op, setting);
     case.run();
     assert_eq!(case.verify(), Ok(()));
-    case.output.overrun();
+    if let Buffers::Apart { output, .. } = &mut case.buffers {
+        output.overrun();
+    }
     assert!(case.verify().is_err());
+}
+
+/// Eight bytes closer than it may be: what an image would have to say to make a kernel overwrite what it still reads.
+#[test]
+fn closer_overlays_are_refused() {
+    let same = conv([5, 5, 8], [3, 3], [1, 1], [1, 1, 1, 1], 8);
+    let (w_bits, in_bits, out_bits) = (Bits::B8, Bits::B8, Bits::B8);
+    let setting = Setting { w_bits, in_bits, out_bits, fill: Fill::Uniform, offset: 0, seed: 7 };
+    let mut refused = 0;
+    for op in [Op::Conv(same), Op::Depthwise(same), Op::Fc(FcShape { in_features: 24, out_features: 8 })] {
+        for place in Place::ALL {
+            let Some(mut case) = Case::overlaid(op, setting, place) else { continue };
+            assert_eq!(case.try_run(), Ok(()), "{op:?} {place:?}");
+            let mut case = Case::overlaid(op, setting, place).expect("it was there before");
+            if let Buffers::Overlaid { input, output, .. } = &mut case.buffers {
+                let closer = if place == Place::Behind { output } else { input };
+                *closer = closer.start - 8..closer.end - 8;
+            }
+            assert_eq!(case.try_run(), Err(KernelError::Overlap), "{op:?} {place:?}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 4);
 }

@@ -2,11 +2,11 @@
 
 use bitrack_image::builder::ImageSpec;
 
-use super::geometry::{WeightKernel, scratch_len};
+use super::geometry::{WeightKernel, demand};
 use crate::bits::Bits;
 use crate::error::Result;
 use crate::graph::{Graph, Layer, Op, TensorId};
-use crate::plan::{alive_by_layer, plan};
+use crate::plan::{Demand, alive_by_layer, plan};
 use crate::policy::Policy;
 
 /// What a policy's image will take, in bytes.
@@ -24,7 +24,7 @@ pub struct Footprint {
 /// [`crate::Error::Policy`] when the policy is for another model.
 pub fn footprint(graph: &Graph, policy: &Policy, section_align_log2: u8) -> Result<Footprint> {
     let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
-    let ram = plan(graph, &tensors, &scratch_lens(graph, &tensors, &weights)).arena_len;
+    let ram = plan(graph, &tensors, &demands(graph, &tensors, &weights)).arena_len;
     let sections = graph.layers.iter().zip(&weights).map(|(layer, &bits)| section(graph, layer, &tensors, bits));
     let sections: Vec<_> = sections.collect();
     Ok(Footprint { ram, flash: ImageSpec::model_len(graph.tensors.len(), section_align_log2, &sections) })
@@ -37,11 +37,11 @@ pub fn footprint(graph: &Graph, policy: &Policy, section_align_log2: u8) -> Resu
 /// [`crate::Error::Policy`] when the policy is for another model.
 pub fn ram_by_layer(graph: &Graph, policy: &Policy) -> Result<Vec<usize>> {
     let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
-    Ok(alive_by_layer(graph, &tensors, &scratch_lens(graph, &tensors, &weights)))
+    Ok(alive_by_layer(graph, &tensors, &demands(graph, &tensors, &weights)))
 }
 
-pub(super) fn scratch_lens(graph: &Graph, tensors: &[Bits], weights: &[Option<Bits>]) -> Vec<usize> {
-    graph.layers.iter().zip(weights).map(|(layer, &bits)| scratch_len(graph, layer, tensors, bits)).collect()
+pub(super) fn demands(graph: &Graph, tensors: &[Bits], weights: &[Option<Bits>]) -> Vec<Demand> {
+    graph.layers.iter().zip(weights).map(|(layer, &bits)| demand(graph, layer, tensors, bits)).collect()
 }
 
 /// Bytes of packed weights or table, and output channels with parameters.

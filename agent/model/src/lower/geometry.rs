@@ -1,9 +1,10 @@
 //! A layer in the kernels' words: shapes, and how many bytes they want.
 
-use bitrack_kernels::{ConvShape, FcShape, conv2d, depthwise, fully_connected};
+use bitrack_kernels::{ConvShape, FcShape, Overlay, PoolShape, add, conv2d, depthwise, fully_connected, pool};
 
 use crate::bits::Bits;
-use crate::graph::{Graph, Layer, Op};
+use crate::graph::{Graph, Layer, Op, TensorId};
+use crate::plan::{Demand, tensor_bytes};
 
 /// A layer with weights, as its kernel knows it.
 #[derive(Debug, Clone, Copy)]
@@ -58,13 +59,55 @@ impl WeightKernel {
             Self::FullyConnected(shape) => fully_connected::scratch_len(shape, w, i, o),
         }
     }
+
+    /// How the output may lie over the input.
+    fn overlay(&self, input: Bits, output: Bits) -> Option<Overlay> {
+        match self {
+            Self::Conv2d(shape) => Some(conv2d::overlay(shape, input.into(), output.into())),
+            Self::Depthwise(shape) => depthwise::overlay(shape, input.into(), output.into()),
+            Self::FullyConnected(_) => None,
+        }
+    }
 }
 
-/// Scratch bytes of a layer. `tensors` has the bits of every tensor of the graph.
-pub fn scratch_len(graph: &Graph, layer: &Layer, tensors: &[Bits], weights: Option<Bits>) -> usize {
-    let kernel = WeightKernel::of(graph, layer).zip(weights);
+/// What a layer asks of the arena. `tensors` has the bits of every tensor of the graph.
+pub fn demand(graph: &Graph, layer: &Layer, tensors: &[Bits], weights: Option<Bits>) -> Demand {
+    let kernel = WeightKernel::of(graph, layer);
     let (input, output) = (tensors[layer.inputs[0].0], tensors[layer.output.0]);
-    kernel.map_or(0, |(kernel, weights)| kernel.scratch_len(weights, input, output))
+    let scratch = kernel.zip(weights).map_or(0, |(kernel, weights)| kernel.scratch_len(weights, input, output));
+    let bytes = |id: TensorId| tensor_bytes(graph, id, tensors[id.0]);
+    let output_over = match (kernel, layer.op) {
+        (Some(kernel), _) => vec![kernel.overlay(input, output)],
+        (None, Op::AveragePool { .. } | Op::MaxPool { .. }) => {
+            vec![pool_shape(graph, layer).map(|shape| pool::overlay(&shape, input.into(), output.into()))]
+        }
+        (None, Op::Add { .. }) => {
+            layer.inputs.iter().map(|&id| Some(add::overlay(bytes(id), bytes(layer.output)))).collect()
+        }
+        _ => vec![],
+    };
+    let scratch_over = match kernel {
+        Some(WeightKernel::FullyConnected(shape)) => Some(fully_connected::scratch_overlay(&shape, input.into())),
+        _ => None,
+    };
+    Demand { scratch, output_over, scratch_over }
+}
+
+fn pool_shape(graph: &Graph, layer: &Layer) -> Option<PoolShape> {
+    let s = conv_shape(graph, layer)?;
+    Some(PoolShape {
+        in_h: s.in_h,
+        in_w: s.in_w,
+        channels: s.in_c,
+        out_h: s.out_h,
+        out_w: s.out_w,
+        k_h: s.k_h,
+        k_w: s.k_w,
+        stride_h: s.stride_h,
+        stride_w: s.stride_w,
+        pad_top: s.pad_top,
+        pad_left: s.pad_left,
+    })
 }
 
 fn conv_shape(graph: &Graph, layer: &Layer) -> Option<ConvShape> {

@@ -80,7 +80,7 @@ fn image_spec(model: &QuantizedModel, options: &LowerOptions<'_>) -> Result<Imag
     let graph = model.graph();
     let bits: Vec<Bits> = model.tensors().iter().map(|q| q.bits).collect();
     let weight_bits: Vec<Option<Bits>> = (0..graph.layers.len()).map(|i| model.weights(i).map(|w| w.bits)).collect();
-    let plan = plan(graph, &bits, &footprint::scratch_lens(graph, &bits, &weight_bits));
+    let plan = plan(graph, &bits, &footprint::demands(graph, &bits, &weight_bits));
     let ops = (0..graph.layers.len()).map(|index| op_spec(model, index, &plan)).collect::<Result<Vec<_>>>()?;
     Ok(ImageSpec {
         tensors: (0..graph.tensors.len()).map(|t| tensor(model, TensorId(t), &plan)).collect(),
@@ -113,7 +113,7 @@ fn op_spec(model: &QuantizedModel, index: usize, plan: &MemoryPlan) -> Result<Op
     let constants =
         constants::of(model, index).map_err(|reason| Error::Quantization { layer: layer.name.clone(), reason })?;
     let bits: Vec<Bits> = model.tensors().iter().map(|q| q.bits).collect();
-    let scratch_len = geometry::scratch_len(model.graph(), layer, &bits, model.weights(index).map(|w| w.bits));
+    let scratch_len = geometry::demand(model.graph(), layer, &bits, model.weights(index).map(|w| w.bits)).scratch;
     let op = Op {
         w_bits: model.weights(index).map_or(0, |w| w.bits.get()),
         shift: constants.shift,

@@ -1,58 +1,17 @@
 //! A small network with one op of every kind, and the same network in plain loops.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod overlay;
+mod recipe;
+
 use bitrack_engine::{Engine, Observer};
 use bitrack_image::builder::{ImageSpec, OpSpec, VectorSpec};
 use bitrack_image::{Op, OpKind, Tensor, crc32};
 use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, PoolShape, Requant, Rescale, activations, conv2d, depthwise, fully_connected,
-    reference,
+    Bits, Channel, ConvShape, FcShape, Overlay, PoolShape, Requant, Rescale, activations, add, conv2d, depthwise,
+    fully_connected, pool, reference,
 };
-use proptest::prelude::*;
-
-/// Everything that varies from network to network.
-#[derive(Debug, Clone)]
-pub struct Recipe {
-    /// Bits of the tensors in order: input, conv, depthwise, add, max, average and reshape, fully connected.
-    pub act_bits: [Bits; 7],
-    /// Bits of the weights: conv, depthwise, fully connected.
-    pub w_bits: [Bits; 3],
-    pub in_c: u16,
-    pub mid_c: u16,
-    pub classes: u16,
-    pub seed: u64,
-    /// Put the reshape's output on its input, where both are the same bytes.
-    pub reshape_in_place: bool,
-}
-
-pub fn recipes() -> impl Strategy<Value = Recipe> {
-    let bits = || prop::sample::select(Bits::ALL.to_vec());
-    let widths = (prop::array::uniform7(bits()), prop::array::uniform3(bits()));
-    (widths, 1..6u16, 1..10u16, 1..12u16, any::<u64>(), any::<bool>()).prop_map(
-        |((act_bits, w_bits), in_c, mid_c, classes, seed, reshape_in_place)| Recipe {
-            act_bits,
-            w_bits,
-            in_c,
-            mid_c,
-            classes,
-            seed,
-            reshape_in_place,
-        },
-    )
-}
-
-/// One that uses every width and channel counts that fill no byte.
-pub fn fixed_recipe() -> Recipe {
-    Recipe {
-        act_bits: [Bits::B8, Bits::B4, Bits::B2, Bits::B4, Bits::B8, Bits::B4, Bits::B8],
-        w_bits: [Bits::B4, Bits::B8, Bits::B2],
-        in_c: 3,
-        mid_c: 5,
-        classes: 7,
-        seed: 42,
-        reshape_in_place: false,
-    }
-}
+pub use recipe::{Recipe, fixed_recipe, recipes};
 
 const SIDE: u16 = 6;
 
@@ -105,7 +64,12 @@ pub fn network(recipe: &Recipe) -> Network {
     let flat = maker.reshape(average, recipe.reshape_in_place);
     let fc = maker.fully_connected(flat, recipe.classes, recipe.act_bits[6], recipe.w_bits[2]);
     maker.softmax(fc);
-    maker.finish()
+    if recipe.overlaid {
+        // The convolution's output is read by both ops behind it, and so is no chain's but as its end.
+        maker.chain(&[input, conv]);
+        maker.chain(&[depthwise, sum, max, average]);
+    }
+    maker.finish(recipe.overlaid)
 }
 
 /// Grows the packed image and the plain values side by side.
@@ -114,6 +78,8 @@ struct Maker {
     tensors: Vec<Tensor>,
     plain: Vec<Vec<u8>>,
     ops: Vec<OpSpec>,
+    /// How an op's output may lie over its last input, by the output.
+    overlays: Vec<(u16, Overlay)>,
     arena_len: usize,
     scratch_len: usize,
 }
@@ -121,7 +87,7 @@ struct Maker {
 impl Maker {
     fn new(recipe: &Recipe) -> Self {
         let random = Random(recipe.seed);
-        Self { random, tensors: vec![], plain: vec![], ops: vec![], arena_len: 0, scratch_len: 0 }
+        Self { random, tensors: vec![], plain: vec![], ops: vec![], overlays: vec![], arena_len: 0, scratch_len: 0 }
     }
 
     fn first_tensor(&mut self, h: u16, w: u16, c: u16, bits: Bits) -> u16 {
@@ -180,6 +146,7 @@ impl Maker {
         conv2d::pack(&shape, w_bits, width(&from), &plain_weights, &mut packed).expect("weights pack");
         op.scratch_len = conv2d::scratch_len(&shape, w_bits, width(&from), bits) as u32;
         let (plain_in, plain_out) = pair(&mut self.plain, input, out);
+        self.overlays.push((out, conv2d::overlay(&shape, width(&from), bits)));
         reference::conv2d(&shape, from.zero, plain_in, &plain_weights, &channels, requant, plain_out);
         self.push(op, packed, &channels);
         out
@@ -213,6 +180,8 @@ impl Maker {
         let inputs = [first, second].map(|t| self.plain[usize::from(t)].clone());
         let range = (op.act_min, op.act_max);
         let plain_out = &mut self.plain[usize::from(out)];
+        let summand = self.tensors[usize::from(second)].bytes();
+        self.overlays.push((out, add::overlay(summand, self.tensors[usize::from(out)].bytes())));
         reference::add([&inputs[0], &inputs[1]], [1000, -700], 5000, 9, range, plain_out);
         self.push(op, vec![], &[]);
         out
@@ -227,6 +196,7 @@ impl Maker {
         op.params = [1 << 30, i32::from(identity), 0, 0];
         let rescale = (!identity).then_some(Rescale { mult: 1 << 30, requant });
         let (plain_in, plain_out) = pair(&mut self.plain, input, out);
+        self.overlays.push((out, pool::overlay(&shape, width(&from), bits)));
         reference::max_pool(&shape, from.zero, plain_in, rescale, plain_out);
         self.push(op, vec![], &[]);
         out
@@ -240,6 +210,7 @@ impl Maker {
         let mult = 1 << 28;
         op.params = [mult, 0, 0, 0];
         let (plain_in, plain_out) = pair(&mut self.plain, input, out);
+        self.overlays.push((out, pool::overlay(&shape, width(&from), bits)));
         reference::average_pool(&shape, from.zero, plain_in, Rescale { mult, requant }, plain_out);
         self.push(op, vec![], &[]);
         out
@@ -308,10 +279,14 @@ impl Maker {
         out
     }
 
-    fn finish(mut self) -> Network {
+    fn finish(mut self, overlaid: bool) -> Network {
         self.scratch_len = self.ops.iter().map(|spec| spec.op.scratch_len as usize).max().unwrap_or(0);
         for spec in &mut self.ops {
             spec.op.scratch_off = if spec.op.scratch_len > 0 { self.arena_len as u32 } else { 0 };
+        }
+        if overlaid {
+            self.arena_len += self.scratch_len;
+            self.overlay_scratch();
         }
         let packed: Vec<Vec<u8>> = self.tensors.iter().zip(&self.plain).map(|(t, plain)| pack(t, plain)).collect();
         let outputs: Vec<_> = self.ops.iter().map(|spec| packed[usize::from(spec.op.out)].clone()).collect();

@@ -73,6 +73,16 @@
     ex_step 4
 .endm
 
+.macro ex_mask bits
+  .if \bits == 8
+    mov     r12, #0
+  .elseif \bits == 4
+    mov     r12, #0x000F000F
+  .else
+    mov     r12, #0x00030003
+  .endif
+.endm
+
 .macro ex_kernel bits
     .section .text.bitrack_expand_b\bits, "ax", %progbits
     .p2align 2
@@ -87,13 +97,7 @@ bitrack_expand_b\bits:
     str     r5, [sp, #EX_ROWS]
     mov     r4, #0
     mov     r5, #0
-  .if \bits == 8
-    mov     r12, #0
-  .elseif \bits == 4
-    mov     r12, #0x000F000F
-  .else
-    mov     r12, #0x00030003
-  .endif
+    ex_mask \bits
 1:  @ a row
     lsrs    r3, r3, #1
     bcc     2f
@@ -130,6 +134,42 @@ bitrack_expand_b\bits:
     .size   bitrack_expand_b\bits, . - bitrack_expand_b\bits
 .endm
 
+@ One row of either pixel, for bitrack_pixels only: r0 r1 sources, r2 destination, r3 units; sums to r4 and r5; lr is kept.
+.macro ex_row bits
+    .section .text.bitrack_expand_row_b\bits, "ax", %progbits
+    .p2align 2
+    .globl  bitrack_expand_row_b\bits
+    .type   bitrack_expand_row_b\bits, %function
+    .thumb_func
+bitrack_expand_row_b\bits:
+    movs    r4, #0
+    movs    r5, #0
+    ex_mask \bits
+    lsrs    r3, r3, #1
+    bcc     2f
+    ex_expand\bits
+    cmp     r3, #0
+2:
+    beq     4f
+3:
+    ex_expand\bits
+    ex_expand\bits
+    subs    r3, #1
+    bne     3b
+4:
+  .if \bits != 8
+    uxth    r6, r4
+    uxth    r7, r5
+    add     r4, r6, r4, lsr #16
+    add     r5, r7, r5, lsr #16
+  .endif
+    bx      lr
+    .size   bitrack_expand_row_b\bits, . - bitrack_expand_row_b\bits
+.endm
+
     ex_kernel 8
     ex_kernel 4
     ex_kernel 2
+    ex_row 8
+    ex_row 4
+    ex_row 2

@@ -62,6 +62,17 @@ pub(super) struct Fours {
     pub sum: u32,
 }
 
+/// Value `index` of packed ones.
+///
+/// # Safety
+/// It must lie at `packed`.
+#[inline(always)]
+pub(super) unsafe fn value(packed: *const u8, index: usize, bits: Bits) -> u8 {
+    let (byte, at) = (index / bits.per_byte(), index % bits.per_byte() * usize::from(bits.get()));
+    // SAFETY: the caller's promise.
+    unsafe { *packed.add(byte) >> at & bits.max_activation() }
+}
+
 #[cfg(target_arch = "arm")]
 pub(super) use cortex_m::{expand, fields, fours};
 #[cfg(not(target_arch = "arm"))]
@@ -124,8 +135,8 @@ mod cortex_m {
 
 #[cfg(not(target_arch = "arm"))]
 mod portable {
-    use super::{Form, Fours};
-    use crate::{Bits, activations};
+    use super::{Form, Fours, value};
+    use crate::Bits;
 
     /// Expands groups; returns the sum of their values.
     ///
@@ -151,11 +162,10 @@ mod portable {
         (source, mut target, groups, step_bytes): (*const u8, *mut u32, usize, usize),
         pairs: impl Fn([u8; BYTES]) -> [u32; STEPS],
     ) -> u32 {
-        // SAFETY: the caller's promise.
-        let packed = unsafe { core::slice::from_raw_parts(source.cast::<[u8; BYTES]>(), groups) };
         let mut sum = 0;
-        for group in packed {
-            let pairs = pairs(*group);
+        for group in 0..groups {
+            // SAFETY: the caller's promise. Group by group: the words may lie over groups that were read.
+            let pairs = pairs(unsafe { *source.cast::<[u8; BYTES]>().add(group) });
             for pair in pairs {
                 // SAFETY: the caller's promise.
                 unsafe { *target = pair };
@@ -210,12 +220,9 @@ mod portable {
     /// # Safety
     /// As [`fours`].
     pub unsafe fn fields(state: &mut Fours, packed: *const u8, bits: Bits, count: usize) {
-        // SAFETY: the caller's promise.
-        let packed = unsafe { core::slice::from_raw_parts(packed, count.div_ceil(bits.per_byte())) };
         for k in 0..count {
-            let value = activations::get(packed, k, bits);
-            // SAFETY: one value lies there, and the caller's promise.
-            unsafe { fours(state, &value, 1, 1) };
+            // SAFETY: the caller's promise, of as many values and of one.
+            unsafe { fours(state, &value(packed, k, bits), 1, 1) };
         }
     }
 }

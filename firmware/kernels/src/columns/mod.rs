@@ -10,8 +10,11 @@ mod lane;
 mod walk;
 mod writer;
 
+use crate::buffers::Input;
 use crate::{Bits, ConvShape, activations};
 
+#[cfg(target_arch = "arm")]
+pub(crate) use cortex_m::Row;
 pub(crate) use lane::Lane;
 pub(crate) use walk::{Place, Walk};
 pub(crate) use writer::Writer;
@@ -55,7 +58,7 @@ pub(crate) struct Windows<'a> {
     shape: &'a ConvShape,
     bits: Bits,
     zero: u8,
-    input: &'a [u8],
+    input: Input<'a>,
     order: Order,
     /// Values of a kernel row.
     row: usize,
@@ -67,7 +70,7 @@ pub(crate) struct Windows<'a> {
 }
 
 impl<'a> Windows<'a> {
-    pub fn new(shape: &'a ConvShape, bits: Bits, zero: u8, input: &'a [u8]) -> Self {
+    pub fn new(shape: &'a ConvShape, bits: Bits, zero: u8, input: Input<'a>) -> Self {
         let channels = usize::from(shape.in_c);
         let row = channels * usize::from(shape.k_w);
         let order = Order::of(row, bits);
@@ -87,7 +90,7 @@ impl<'a> Windows<'a> {
             pixel_bytes,
             plain_rows,
             #[cfg(target_arch = "arm")]
-            expander: cortex_m::Expander::new(shape, bits, row, pixel_bytes, input),
+            expander: cortex_m::Expander::new(shape, bits, row, pixel_bytes, &input),
         }
     }
 
@@ -96,12 +99,20 @@ impl<'a> Windows<'a> {
         Walk::new(self.shape, self.pixel_bytes)
     }
 
+    /// The windows as single pixels side by side, where they are that and can be expanded as wholes.
+    #[cfg(target_arch = "arm")]
+    pub fn row(&self) -> Option<cortex_m::Row> {
+        let s = self.shape;
+        let single = (s.k_h, s.k_w, s.stride_h, s.stride_w) == (1, 1, 1, 1) && (s.in_h, s.in_w) == (s.out_h, s.out_w);
+        if single && self.plain_rows { self.expander.row(&self.input, self.bits, self.pixel_bytes) } else { None }
+    }
+
     /// Expands the windows at two output pixels, of which the second is not before the first; returns the sums of their values.
     #[inline(always)]
     pub fn pair(&self, pixels: [Place; 2], words: &mut [u32]) -> [i32; 2] {
         #[cfg(target_arch = "arm")]
         if let (true, [Some(first), Some(second)]) = (self.plain_rows, pixels.map(|place| place.inside))
-            && let Some(sums) = self.expander.pair(self.input, [first, second], words)
+            && let Some(sums) = self.expander.pair(&self.input, [first, second], words)
         {
             return sums;
         }
@@ -126,7 +137,7 @@ impl<'a> Windows<'a> {
         if self.plain_rows
             && let Some((lane, at)) = whole(0).or_else(|| whole(1))
         {
-            sums[lane] = self.expander.pair(self.input, [at; 2], words).map(|sums| sums[lane]);
+            sums[lane] = self.expander.pair(&self.input, [at; 2], words).map(|sums| sums[lane]);
         }
         sums
     }
@@ -151,11 +162,10 @@ impl<'a> Windows<'a> {
             } else if grouped {
                 let start = (y * in_w + span.start) * self.pixel_bytes;
                 out.fill(self.zero, span.left * channels);
-                out.expand(&self.input[start..], span.valid * channels, self.bits);
+                out.expand(self.input.rest(start), span.valid * channels, self.bits);
                 out.fill(self.zero, span.right * channels);
             } else {
-                let start = y * in_w * self.pixel_bytes;
-                self.gather_values(&self.input[start..start + in_w * self.pixel_bytes], &span, &mut out);
+                self.gather_values(self.input.rest(y * in_w * self.pixel_bytes), &span, &mut out);
             }
             out.end_row();
         }
@@ -163,17 +173,14 @@ impl<'a> Windows<'a> {
     }
 
     /// One row of a window, value by value.
-    fn gather_values(&self, pixels: &[u8], span: &Span, out: &mut Writer<'_>) {
+    fn gather_values(&self, pixels: Input<'_>, span: &Span, out: &mut Writer<'_>) {
         let channels = usize::from(self.shape.in_c);
         out.fill(self.zero, span.left * channels);
-        let valid = &pixels[span.start * self.pixel_bytes..];
+        let valid = pixels.rest(span.start * self.pixel_bytes);
         if self.pixel_bytes * self.bits.per_byte() == channels {
             out.expand(valid, span.valid * channels, self.bits);
         } else {
-            valid
-                .chunks_exact(self.pixel_bytes)
-                .take(span.valid)
-                .for_each(|pixel| out.expand(pixel, channels, self.bits));
+            (0..span.valid).for_each(|x| out.expand(valid.rest(x * self.pixel_bytes), channels, self.bits));
         }
         out.fill(self.zero, span.right * channels);
     }

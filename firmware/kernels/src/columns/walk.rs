@@ -52,6 +52,17 @@ impl<'a> Walk<'a> {
         walk
     }
 
+    /// Passes over the first pixels.
+    #[cfg_attr(not(target_arch = "arm"), allow(dead_code))]
+    pub fn skip(mut self, pixels: usize) -> Self {
+        let width = usize::from(self.shape.out_w);
+        self.left -= pixels;
+        (self.row, self.column) = (pixels / width, pixels % width);
+        self.start_row();
+        self.offset = self.offset.wrapping_add(self.column * self.step);
+        self
+    }
+
     /// Computes what is the same for a row. The offset of a column in the padding is wrong, and not used.
     fn start_row(&mut self) {
         let shape = self.shape;

@@ -4,7 +4,9 @@ use core::marker::PhantomData;
 
 use super::Order;
 use super::lane::{self, Form, Fours, Lane};
-use crate::{Bits, activations};
+use crate::Bits;
+use crate::buffers::Input;
+use crate::parts::ensure;
 
 /// Narrow values that can be summed in 16 bits; whole groups.
 const SUMMED: usize = 4096;
@@ -25,9 +27,18 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// `words` holds as many values of each lane as fill it, whole groups.
     pub fn new(words: &'a mut [u32], lane: Lane, order: Order) -> Self {
-        let target = words[lane.index..].as_mut_ptr();
+        // SAFETY: as many words as there are.
+        unsafe { Self::at(words.as_mut_ptr(), words.len(), lane, order) }
+    }
+
+    /// The same for `count` words from `words` on, which may lie over what is expanded as [`Writer::expand`] says.
+    ///
+    /// # Safety
+    /// The words must exist, and nobody else may touch them as long as the writer lives, but for reading what it is given.
+    pub unsafe fn at(words: *mut u32, count: usize, lane: Lane, order: Order) -> Self {
+        let target = words.wrapping_add(lane.index);
         let fours = Fours { target, step_bytes: 4 * lane.count, group: 0, phase: 0, sum: 0 };
-        let room = words.len() / lane.count * 2;
+        let room = count / lane.count * 2;
         Writer { lane, order, room, fours, eight: [0; 8], kept: 0, words: PhantomData }
     }
 
@@ -76,40 +87,51 @@ impl<'a> Writer<'a> {
         self.fours.phase = 0;
     }
 
-    /// Expands `count` packed values.
-    pub fn expand(&mut self, packed: &[u8], count: usize, bits: Bits) {
+    /// Expands `count` packed values: group by group from the front on, none written before it was read.
+    pub fn expand(&mut self, packed: Input<'_>, count: usize, bits: Bits) {
         let form = Form::of(self.order, bits);
         let whole = if form.is_some() { self.whole_groups(count) } else { 0 };
-        let (groups, rest) = packed.split_at(whole / bits.per_byte());
+        ensure(count * usize::from(bits.get()) <= 8 * packed.len());
+        let (mut part, mut left) = (packed.pointer(), whole);
         if let Some(form) = form {
-            groups
-                .chunks(SUMMED / bits.per_byte())
-                .for_each(|part| self.groups(form, part, part.len() * bits.per_byte()));
+            while left > 0 {
+                let now = left.min(SUMMED);
+                // SAFETY: `whole` values are no more than `count`, which lie in `packed`.
+                unsafe { self.groups(form, part, now) };
+                part = part.wrapping_add(now * usize::from(bits.get()) / 8);
+                left -= now;
+            }
         }
-        self.one_by_one(rest, count - whole, bits);
+        self.one_by_one(part, count - whole, bits);
     }
 
     /// Expands values that do not fill groups of their own.
-    fn one_by_one(&mut self, packed: &[u8], count: usize, bits: Bits) {
-        let packed = &packed[..count.div_ceil(bits.per_byte())];
+    fn one_by_one(&mut self, packed: *const u8, count: usize, bits: Bits) {
         match (self.order, bits) {
             _ if count == 0 => {}
-            (_, Bits::B8) => self.bytes(packed.as_ptr(), 1, count),
+            (_, Bits::B8) => self.bytes(packed, 1, count),
             (Order::Fours, _) => {
                 self.take_room(count);
                 // SAFETY: so many values lie in `packed`, and there is room for them.
-                unsafe { lane::fields(&mut self.fours, packed.as_ptr(), bits, count) };
+                unsafe { lane::fields(&mut self.fours, packed, bits, count) };
             }
-            (Order::Eights, _) => (0..count).for_each(|k| self.bytes(&activations::get(packed, k, bits), 0, 1)),
+            (Order::Eights, _) => (0..count).for_each(|k| {
+                // SAFETY: so many values lie there, by this module's calls.
+                let value = unsafe { lane::value(packed, k, bits) };
+                self.bytes(&value, 0, 1);
+            }),
         }
     }
 
     /// Expands `count` packed values, whole groups.
-    fn groups(&mut self, form: Form, packed: &[u8], count: usize) {
+    ///
+    /// # Safety
+    /// So many values must lie at `packed`.
+    unsafe fn groups(&mut self, form: Form, packed: *const u8, count: usize) {
         let target = self.advance(count);
         let groups = count / self.order.group();
-        // SAFETY: the groups lie in `packed`, and `advance` checked that there is room for them.
-        self.fours.sum += unsafe { lane::expand(form, packed.as_ptr(), target, groups, self.fours.step_bytes) };
+        // SAFETY: the caller's promise, and `advance` checked that there is room for them.
+        self.fours.sum += unsafe { lane::expand(form, packed, target, groups, self.fours.step_bytes) };
     }
 
     /// Writes `count` values that lie `step` bytes apart.
@@ -129,7 +151,8 @@ impl<'a> Writer<'a> {
                 self.kept = (self.kept + 1) % self.eight.len();
                 if self.kept == 0 {
                     let group = self.eight;
-                    self.groups(Form::BytesToEights, &group, group.len());
+                    // SAFETY: eight values.
+                    unsafe { self.groups(Form::BytesToEights, group.as_ptr(), group.len()) };
                 }
             }),
         }
@@ -157,7 +180,7 @@ impl<'a> Writer<'a> {
     }
 
     fn take_room(&mut self, count: usize) {
-        assert!(count <= self.room, "columns");
+        ensure(count <= self.room);
         self.room -= count;
     }
 }
@@ -171,7 +194,7 @@ mod tests {
         let mut words = [0; 8];
         for lane in 0..2 {
             let mut writer = Writer::new(&mut words, Lane::of_pair(lane), Order::Fours);
-            writer.expand(&[1, 2, 3, 4, 5], 5, Bits::B8);
+            writer.expand(Input::from(&[1, 2, 3, 4, 5][..]), 5, Bits::B8);
             writer.end_row();
             assert_eq!(writer.sum(), 15);
         }
@@ -183,7 +206,7 @@ mod tests {
         let packed = [0x21, 0x43, 0x65, 0x87];
         let mut words = [0; 4];
         let mut writer = Writer::new(&mut words, Lane::ALONE, Order::Eights);
-        writer.expand(&packed, 8, Bits::B4);
+        writer.expand(Input::from(&packed[..]), 8, Bits::B4);
         assert_eq!((words, 36), ([0x5_0001, 0x6_0002, 0x7_0003, 0x8_0004], 36));
         let mut again = [0; 4];
         let mut writer = Writer::new(&mut again, Lane::ALONE, Order::Eights);

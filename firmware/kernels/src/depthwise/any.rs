@@ -12,22 +12,25 @@ use portable as machine;
 
 use super::{Job, Strip, layout};
 use crate::Bits;
+use crate::buffers::Output;
 use crate::quads::{self, QUAD};
 use crate::runs::Run;
 
 /// Runs all rows of all strips of a quad.
 #[inline(never)]
-pub(super) fn run(job: &mut Job<'_>, output: &mut [u8]) {
+pub(super) fn run(job: &mut Job<'_>, output: &Output<'_>) {
     layout::unpack_quad(job);
     let mut first = 0;
     while let Some(strip) = job.strip(first) {
         first += strip.outputs;
-        for row in 0..usize::from(job.shape.out_h) {
+        let (mut row, step) = job.rows();
+        for _ in 0..job.shape.out_h {
             for ky in 0..2 * job.plan.pairs {
                 expand(job, &strip, row, ky);
             }
             machine::filter(job, &strip);
             store(job, &strip, row, output);
+            row = row.wrapping_add(step);
         }
     }
 }
@@ -40,7 +43,8 @@ fn expand(job: &mut Job<'_>, strip: &Strip, row: usize, ky: usize) {
     let (left, valid) = if input.is_some() { (strip.left, strip.valid) } else { (strip.columns, 0) };
     let padding = [if below_kernel { 0 } else { job.in_zero }; QUAD];
     let outside = Run { bytes: &padding, step: 0, count: left, bits: Bits::B8 };
-    let pixels = &job.input[input.unwrap_or(0)..];
+    // SAFETY: what is written below is scratch.
+    let pixels = unsafe { job.input.rest(input.unwrap_or(0)).bytes() };
     let inside = Run { bytes: pixels, step: job.in_pixel_bytes, count: valid, bits: job.in_bits };
     let (words, pairs, high) = (&mut job.strip[ky / 2..], job.plan.pairs, ky % 2 == 1);
     let column = pairs * QUAD;
@@ -57,10 +61,11 @@ fn expand(job: &mut Job<'_>, strip: &Strip, row: usize, ky: usize) {
 }
 
 /// Packs a row of the strip into the output.
-fn store(job: &Job<'_>, strip: &Strip, row: usize, output: &mut [u8]) {
+fn store(job: &Job<'_>, strip: &Strip, row: usize, output: &Output<'_>) {
     let live = job.quad_channels().len();
     for (x, &bytes) in job.bytes[..strip.outputs].iter().enumerate() {
         let at = job.out_offset(row, strip.first + x);
-        quads::write(&mut output[at..], bytes, live, job.out_bits);
+        // SAFETY: nothing is read meanwhile.
+        quads::write(unsafe { output.rest(at) }, bytes, live, job.out_bits);
     }
 }

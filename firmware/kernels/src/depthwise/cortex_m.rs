@@ -1,6 +1,7 @@
 //! 3x3 kernels at stride 1 and 2 on a core with the DSP extension: `dw3x3.s`.
 
 use super::{Job, Strip};
+use crate::buffers::Output;
 use crate::built::{self, by_activations};
 use crate::parts::{Parts, quotient};
 use crate::quads::QUAD;
@@ -10,16 +11,35 @@ use crate::{Bits, Kernel};
 core::arch::global_asm!(include_str!("dw3x3.s"), options(raw));
 
 /// Words of an expanded column.
-const COLUMN: usize = 6;
+pub(super) const COLUMN: usize = 6;
 
 /// Arguments of `expand_edge`, in the order of `dw3x3.s`.
 #[repr(C)]
-struct Edge {
+#[derive(Clone, Copy)]
+pub(super) struct Edge {
     rows: [*const u8; 3],
     /// Bytes from pixel to pixel; zero for a row of padding, which is one pixel read again and again.
     steps: [usize; 3],
     destination: *mut u32,
     columns: usize,
+}
+
+impl Edge {
+    /// Nothing but padding: one pixel, again and again.
+    pub fn of_padding(pixel: *const u8, columns: usize) -> Self {
+        Edge { rows: [pixel; 3], steps: [0; 3], destination: core::ptr::null_mut(), columns }
+    }
+
+    /// Goes to where there is input under an output row.
+    #[inline(never)]
+    pub fn place(&mut self, job: &Job<'_>, strip: &Strip, row: usize) {
+        for ky in 0..3 {
+            if let Some(at) = job.row_offset(row, ky, strip.start) {
+                self.rows[ky] = job.input.rest(at).pointer();
+                self.steps[ky] = job.in_pixel_bytes;
+            }
+        }
+    }
 }
 
 /// Arguments of `rows`, in the order of `dw3x3.s`.
@@ -80,7 +100,7 @@ pub(super) fn fits(job: &Job<'_>) -> bool {
 
 /// Runs all whole quads; returns their number.
 #[inline(never)]
-pub(super) fn run(job: &mut Job<'_>, output: &mut [u8]) -> usize {
+pub(super) fn run(job: &mut Job<'_>, output: &Output<'_>) -> usize {
     let quads = job.channels.len() / QUAD;
     let mut first = 0;
     while let Some(strip) = job.strip(first) {
@@ -105,29 +125,31 @@ pub(super) fn run(job: &mut Job<'_>, output: &mut [u8]) -> usize {
 /// Runs all rows of a strip of one quad, from `args.out` on.
 fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
     let (expand, inner) = (args.expand, inner_rows(job));
-    let mut row = 0;
+    let first = if job.backwards { inner.end.wrapping_sub(1) } else { inner.start };
+    let (mut row, step) = job.rows();
+    // Going down, it ends before row 0.
     while row < usize::from(job.shape.out_h) {
-        args.count = if row == inner.start { inner.len() } else { 0 };
+        args.count = if row == first { inner.len() } else { 0 };
         if args.count > 0 {
             args.rows = core::array::from_fn(|ky| match job.row_offset(row, ky, strip.start) {
-                Some(at) => job.input.part(at..).as_ptr(),
+                Some(at) => job.input.rest(at).pointer(),
                 None => core::ptr::null(),
             });
             args.expand = expand;
         } else {
-            expand_edge(job, strip, row, args);
+            expand_row_at_edge(job, strip, row, args);
             args.expand = bitrack_dw3_expanded;
             args.count = 1;
         }
         run_rows(job, args);
-        args.out = args.out.wrapping_add(args.count * args.out_row_step);
-        row += args.count;
+        args.out = args.out.wrapping_add(args.count.wrapping_mul(args.out_row_step));
+        row = row.wrapping_add(args.count.wrapping_mul(step));
     }
     args.expand = expand;
 }
 
 /// Output rows whose windows lie on the input from top to bottom.
-fn inner_rows(job: &Job<'_>) -> core::ops::Range<usize> {
+pub(super) fn inner_rows(job: &Job<'_>) -> core::ops::Range<usize> {
     let (stride, pad) = (usize::from(job.shape.stride_h), usize::from(job.shape.pad_top));
     let first = quotient(pad + stride - 1, stride);
     let end = (usize::from(job.shape.in_h) + pad).checked_sub(3).map_or(0, |last| quotient(last, stride) + 1);
@@ -135,17 +157,24 @@ fn inner_rows(job: &Job<'_>) -> core::ops::Range<usize> {
     first.min(end)..end
 }
 
-/// Per channel of the quad: three columns of pairs, the third row as halves of two words, multiplier, bias.
-fn unpack(job: &Job<'_>, params: &mut [[u32; 7]; QUAD]) {
-    let spread = match job.w_bits {
+/// Takes a quad's weights and constants apart.
+pub(super) type Spread = unsafe extern "C" fn(*const u8, *const Channel, *mut [u32; 7]);
+
+/// That of the weights' width.
+pub(super) fn spread(job: &Job<'_>) -> Spread {
+    match job.w_bits {
         Bits::B8 if const { Kernel::DepthwiseW8.is_built() } => bitrack_dw3_params_w8,
         Bits::B4 if const { Kernel::DepthwiseW4.is_built() } => bitrack_dw3_params_w4,
         Bits::B2 if const { Kernel::DepthwiseW2.is_built() } => bitrack_dw3_params_w2,
         _ => built::missing(),
-    };
+    }
+}
+
+/// Per channel of the quad: three columns of pairs, the third row as halves of two words, multiplier, bias.
+fn unpack(job: &Job<'_>, params: &mut [[u32; 7]; QUAD]) {
     let (weights, channels) = (job.quad_weights(), &job.channels[job.quad * QUAD..][..QUAD]);
     // SAFETY: a whole quad of weights and four constants.
-    unsafe { spread(weights.as_ptr(), channels.as_ptr(), params.as_mut_ptr()) };
+    unsafe { spread(job)(weights.as_ptr(), channels.as_ptr(), params.as_mut_ptr()) };
     if job.shift > 0 {
         params.iter_mut().for_each(|channel| shift_up(channel, job.shift));
     }
@@ -161,55 +190,57 @@ fn shift_up([w0, w1, w2, v01, v2, _mult, bias]: &mut [u32; 7], shift: u8) {
 }
 
 /// All arguments that rows of a strip have in common; `out` is the strip's place in the first row.
-fn rows_args(job: &mut Job<'_>, strip: &Strip, params: &[[u32; 7]; QUAD], output: &mut [u8]) -> Rows {
+fn rows_args(job: &mut Job<'_>, strip: &Strip, params: &[[u32; 7]; QUAD], output: &Output<'_>) -> Rows {
     let stride = usize::from(job.shape.stride_w);
     let in_row = usize::from(job.shape.in_w) * job.in_pixel_bytes;
     let fours = strip.outputs / 4 * 4 * stride * COLUMN;
-    let out = output.part_mut(job.out_offset(0, strip.first)..);
+    let out_row = usize::from(job.shape.out_w) * job.out_pixel_bytes;
+    let ahead = |step: usize| if job.backwards { step.wrapping_neg() } else { step };
     Rows {
         rows: [core::ptr::null(); 3],
         offset: 0,
         step: job.in_pixel_bytes,
         columns: strip.valid,
         destination: job.strip.part_mut(strip.left * COLUMN..).as_mut_ptr(),
-        expand: by_activations!(job.in_bits, bitrack_dw3_expand_b8, bitrack_dw3_expand_b4, bitrack_dw3_expand_b2),
+        expand: expand(job),
         bytes: job.bytes.as_mut_ptr(),
-        out: out.as_mut_ptr(),
+        out: output.pointer().wrapping_add(job.out_offset(job.rows().0, strip.first)),
         out_step: job.out_pixel_bytes,
         outputs: strip.outputs,
-        store: by_activations!(job.out_bits, bitrack_dw_store_b8, bitrack_dw_store_b4, bitrack_dw_store_b2),
+        store: store(job),
         params: params.as_ptr(),
         strip: job.strip.as_ptr(),
         fours_end: job.strip.part(fours..).as_ptr(),
         rest: strip.outputs % 4,
         zero: u32::from(job.requant.out_zero),
-        row_step: usize::from(job.shape.stride_h) * in_row,
-        out_row_step: usize::from(job.shape.out_w) * job.out_pixel_bytes,
+        row_step: ahead(usize::from(job.shape.stride_h) * in_row),
+        out_row_step: ahead(out_row),
         count: 1,
     }
 }
 
+/// Expands rows side by side.
+pub(super) fn expand(job: &Job<'_>) -> unsafe extern "C" fn() {
+    by_activations!(job.in_bits, bitrack_dw3_expand_b8, bitrack_dw3_expand_b4, bitrack_dw3_expand_b2)
+}
+
+/// Expands rows of which some are padding.
+pub(super) fn expand_edge(job: &Job<'_>) -> unsafe extern "C" fn(&Edge) {
+    by_activations!(job.in_bits, bitrack_dw3_expand_edge_b8, bitrack_dw3_expand_edge_b4, bitrack_dw3_expand_edge_b2)
+}
+
+/// Stores outputs side by side.
+pub(super) fn store(job: &Job<'_>) -> unsafe extern "C" fn() {
+    by_activations!(job.out_bits, bitrack_dw_store_b8, bitrack_dw_store_b4, bitrack_dw_store_b2)
+}
+
 /// Expands the input rows under one row of outputs, some of which are padding.
-fn expand_edge(job: &Job<'_>, strip: &Strip, row: usize, args: &Rows) {
+fn expand_row_at_edge(job: &Job<'_>, strip: &Strip, row: usize, args: &Rows) {
     let padding = pack_padding(job.in_zero, job.in_bits);
-    let mut edge = Edge {
-        rows: [(&raw const padding).cast(); 3],
-        steps: [0; 3],
-        destination: args.destination,
-        columns: strip.valid,
-    };
-    for ky in 0..3 {
-        if let Some(at) = job.row_offset(row, ky, strip.start) {
-            edge.rows[ky] = job.input.part(at..).as_ptr();
-            edge.steps[ky] = args.step;
-        }
-    }
-    let expand = by_activations!(
-        job.in_bits,
-        bitrack_dw3_expand_edge_b8,
-        bitrack_dw3_expand_edge_b4,
-        bitrack_dw3_expand_edge_b2
-    );
+    let mut edge = Edge::of_padding((&raw const padding).cast(), strip.valid);
+    edge.destination = args.destination;
+    edge.place(job, strip, row);
+    let expand = expand_edge(job);
     // SAFETY: `valid` pixels, at least one, lie in each row of the input from `start` on; its length was checked, and all
     // four channels exist; the strip has room for `columns` columns of six words.
     unsafe { expand(&edge) }
@@ -228,7 +259,7 @@ fn run_rows(job: &Job<'_>, args: &Rows) {
 }
 
 /// Four zero points as a quad of packed activations.
-fn pack_padding(zero: u8, bits: Bits) -> u32 {
+pub(super) fn pack_padding(zero: u8, bits: Bits) -> u32 {
     let bytes = u32::from(zero) * 0x0101_0101;
     match bits {
         Bits::B8 => bytes,

@@ -82,6 +82,17 @@
 bitrack_dw3_expand_edge_b\bits:
     push    {r4-r11, lr}
     ldm     r0, {r0-r5, r12, lr}
+  .if \bits == 8
+    @ No mask is needed: r12 counts.
+    mov     r11, r12
+    mov     r12, lr
+    mov     lr, r11
+1:
+    dw_column_of \bits, r3, r4, r5
+    stm     lr!, {r6-r11}
+    subs    r12, #1
+    bne     1b
+  .else
     push    {r11, lr}
     mov     lr, r12
     dw_mask \bits
@@ -93,6 +104,7 @@ bitrack_dw3_expand_edge_b\bits:
     str     r6, [sp, #4]
     bne     1b
     add     sp, #8
+  .endif
     pop     {r4-r11, pc}
     .size   bitrack_dw3_expand_edge_b\bits, . - bitrack_dw3_expand_edge_b\bits
 .endm

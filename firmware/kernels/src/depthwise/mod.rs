@@ -8,7 +8,10 @@ mod any;
 #[cfg(target_arch = "arm")]
 mod cortex_m;
 mod layout;
+#[cfg(target_arch = "arm")]
+mod map3x3;
 
+use crate::buffers::{Input, Output, Overlay, Way};
 use crate::columns::as_words;
 use crate::parts::{Parts, quotient};
 use crate::quads::QUAD;
@@ -28,8 +31,7 @@ pub const fn weights_len(shape: &ConvShape, w_bits: Bits) -> usize {
 
 /// Bytes of scratch, a multiple of 4: about a kilobyte for 3x3 kernels.
 pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
-    let plan = Plan::new(shape);
-    4 * (plan.params_words() + plan.strip_words() + plan.outputs)
+    Plan::new(shape).scratch_len()
 }
 
 /// Packs weights given as `[k_h][k_w][c]`, each within the range of `w_bits`.
@@ -61,14 +63,30 @@ pub const fn needs(shape: &ConvShape, shift: u8, w_bits: Bits, in_bits: Bits, ou
     if (shape.in_c as usize).is_multiple_of(QUAD) { needs } else { needs.and(Kernel::DepthwiseAny) }
 }
 
+/// How the output may lie over the input. A quad's rows are computed in order, a row or a band of rows at a time: its rows of input
+/// are expanded to scratch before its rows of outputs are written. What other quads have yet to read, of these rows or others, is
+/// spared if outputs lie over inputs of the same quad, which takes pixels of the same size and a distance of whole pixels. Maps in
+/// several strips do not bear it.
+///
+/// From front to back a row is overwritten when the windows have passed it; from back to front, which is there for rows of one
+/// size at stride 1, likewise: `k_h - 1 - pad_top` rows behind the input.
+pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Option<Overlay> {
+    let pixel = activations::pixel_bytes(shape.in_c.into(), in_bits);
+    let bears = in_bits == out_bits && Plan::new(shape).outputs == usize::from(shape.out_w);
+    let back = shape.stride_h == 1 && shape.out_w == shape.in_w;
+    let behind = usize::from(shape.k_h - 1).saturating_sub(shape.pad_top.into()) * usize::from(shape.in_w) * pixel;
+    bears.then(|| Overlay { before: shape.row_lead(pixel, pixel), behind: back.then_some(behind), step: pixel })
+}
+
 /// Runs the depthwise convolution.
 #[inline(never)]
-pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
+pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, requant, .. } = args;
     shape.validate_depthwise()?;
-    args.validate(weights_len(&shape, w_bits), scratch_len(&shape, w_bits, in_bits, out_bits))?;
     let plan = Plan::new(&shape);
-    let (params, rest) = as_words(args.scratch).parts_at_mut(plan.params_words());
+    let way = args.validate(weights_len(&shape, w_bits), plan.scratch_len(), overlay)?;
+    // SAFETY: `validate` found scratch apart from all that is touched otherwise.
+    let (params, rest) = as_words(unsafe { args.scratch.bytes() }).parts_at_mut(plan.params_words());
     let (strip, bytes) = rest.parts_at_mut(plan.strip_words());
     let channels = usize::from(shape.in_c);
     let shift = if requant.shift <= MAX_WEIGHT_SHIFT { requant.shift } else { 0 };
@@ -88,19 +106,21 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
         shift,
         requant: late,
         input: args.input,
+        backwards: way == Way::Backward,
         params,
         strip,
         bytes,
     };
     // Nothing is left where `needs` asks for no kernel of any size.
-    for quad in job.run_fast(args.output)..channels.div_ceil(QUAD) {
+    for quad in job.run_fast(&args.output)..channels.div_ceil(QUAD) {
         if !Kernel::DepthwiseAny.is_built() {
             break;
         }
         job.quad = quad;
-        any::run(&mut job, args.output);
+        any::run(&mut job, &args.output);
     }
-    requant.clamp_tensor(args.output, channels, out_bits);
+    // SAFETY: the input, which may lie here, is not read any more.
+    requant.clamp_tensor(unsafe { args.output.bytes() }, channels, out_bits);
     Ok(())
 }
 
@@ -114,15 +134,39 @@ struct Plan {
     columns: usize,
     /// Output columns of a strip.
     outputs: usize,
+    /// Whether there is code for a 3x3 kernel on a map of this width.
+    #[cfg_attr(not(target_arch = "arm"), allow(dead_code))]
+    is_map: bool,
+    /// Output rows of a strip, of which there are several on such a map only.
+    rows: usize,
 }
 
+/// Words of a column of a band of rows.
+const BAND_COLUMN: usize = 6;
+/// Words of a band of rows, with its outputs.
+const BAND: usize = 168;
+/// Rows of a band.
+const BAND_ROWS: usize = 3;
+
 impl Plan {
+    #[inline(never)]
     const fn new(shape: &ConvShape) -> Self {
         let (k_w, stride) = (shape.k_w as usize, shape.stride_w as usize);
         let fit = if STRIP > k_w { quotient(STRIP - k_w, stride) + 1 } else { 1 };
         let strips = quotient(shape.out_w as usize + fit - 1, fit);
         let outputs = quotient(shape.out_w as usize + strips - 1, strips);
-        Plan { pairs: (shape.k_h as usize).div_ceil(2), k_w, columns: (outputs - 1) * stride + k_w, outputs }
+        let columns = (outputs - 1) * stride + k_w;
+        let kernel = shape.k_h == 3 && shape.k_w == 3 && shape.in_c as usize >= QUAD;
+        let is_map = kernel && matches!((shape.stride_w, shape.out_w), (1, 3 | 5 | 6) | (2, 3 | 6));
+        let fit = quotient(BAND, columns * BAND_COLUMN + outputs);
+        let fit = if fit < BAND_ROWS { fit } else { BAND_ROWS };
+        let fit = if fit < shape.out_h as usize { fit } else { shape.out_h as usize };
+        let rows = if is_map && fit > 1 { fit } else { 1 };
+        Plan { pairs: (shape.k_h as usize).div_ceil(2), k_w, columns, outputs, is_map, rows }
+    }
+
+    const fn scratch_len(&self) -> usize {
+        4 * (self.params_words() + self.strip_words() + self.rows * self.outputs)
     }
 
     /// Words of one channel's weights and constants.
@@ -135,7 +179,8 @@ impl Plan {
     }
 
     const fn strip_words(&self) -> usize {
-        self.columns * self.pairs * QUAD
+        let (row, band) = (self.columns * self.pairs * QUAD, self.rows * self.columns * BAND_COLUMN);
+        if row > band { row } else { band }
     }
 }
 
@@ -156,7 +201,9 @@ struct Job<'a> {
     shift: u8,
     /// With what is left of the shift.
     requant: Requant,
-    input: &'a [u8],
+    input: Input<'a>,
+    /// Whether rows are computed from the last to the first: the output may lie over the input then, behind it.
+    backwards: bool,
     params: &'a mut [u32],
     strip: &'a mut [u32],
     /// One word of four outputs per column.
@@ -175,12 +222,17 @@ struct Strip {
 
 impl Job<'_> {
     /// Runs as many quads as there is a faster way for; returns their number.
-    fn run_fast(&mut self, _output: &mut [u8]) -> usize {
+    fn run_fast(&mut self, _output: &Output<'_>) -> usize {
         #[cfg(target_arch = "arm")]
         if cortex_m::fits(self) {
-            return cortex_m::run(self, _output);
+            return if map3x3::fits(self) { map3x3::run(self, _output) } else { cortex_m::run(self, _output) };
         }
         0
+    }
+
+    /// The output row that is computed first, and what leads from one to the next.
+    fn rows(&self) -> (usize, usize) {
+        if self.backwards { (usize::from(self.shape.out_h) - 1, 1usize.wrapping_neg()) } else { (0, 1) }
     }
 
     /// The channels of the quad that exist.

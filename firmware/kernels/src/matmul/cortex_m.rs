@@ -2,6 +2,7 @@
 
 use super::{BLOCK, Columns, Panel};
 use crate::built::{self, by_activations};
+use crate::columns::Row;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, Kernel as Built};
 
@@ -23,22 +24,22 @@ struct Layer {
     after: Label,
     /// Where a quad is clamped, packed and stored.
     store: Label,
-    zero: u32,
     shift: u32,
     /// Selects two channels' weights of a word.
     mask: u32,
+    zero: u32,
 }
 
 /// The rest of the frame, in its order.
 #[repr(C)]
 struct Call {
+    channels: *const Channel,
     /// Behind the last word of the first block.
     first_end: *const u32,
     columns: *const u32,
     /// Behind the last word.
     end: *const u32,
     out: [*mut u8; 2],
-    channels: *const Channel,
     /// Behind the last channel.
     last: *const Channel,
     /// Minus the offset of the stored weights, per pixel.
@@ -46,51 +47,69 @@ struct Call {
     weights: *const u8,
 }
 
+/// Pairs of pixels side by side, in the order of the frame.
+#[repr(C)]
+struct Pixels {
+    /// After the first.
+    pairs: usize,
+    source: *const u8,
+    /// Bytes from pixel to pixel.
+    step: usize,
+    units: usize,
+    expand: Label,
+    /// Bits of the stored weights' offset.
+    offset: usize,
+}
+
 /// Labels of one inner loop.
 struct Loop {
     start: Label,
     body: Label,
     body_end: Label,
-    /// Groups of four values for two pixels, of eight for one, in a round.
+    /// Groups of `group` values in a round.
     groups: usize,
+    group: usize,
+    /// Fewer groups than this lie before `finish` once more, for pixels of no more values.
+    short: usize,
     finish: Label,
     block: Label,
 }
 
 macro_rules! loops {
-    ($($name:ident: $start:ident $body:ident $body_end:ident $finish:ident $block:ident $groups:literal,)*) => {
+    ($($name:ident: $start:ident $body:ident $body_end:ident $finish:ident $block:ident $groups:literal of $group:literal, $short:literal;)*) => {
         unsafe extern "C" {
             $(fn $start(); fn $body(); fn $body_end(); fn $finish(); fn $block();)*
         }
         $(const $name: Loop = Loop {
-            start: $start, body: $body, body_end: $body_end, groups: $groups, finish: $finish, block: $block,
+            start: $start, body: $body, body_end: $body_end, groups: $groups, group: $group, short: $short, finish: $finish, block: $block,
         };)*
     };
 }
 
 loops! {
     PAIR_W8: bitrack_pair_w8 bitrack_pair_w8_loop bitrack_pair_w8_loop_end bitrack_pair_w8_finish
-        bitrack_pair_w8_block 8,
+        bitrack_pair_w8_block 16 of 2, 8;
     PAIR_W4: bitrack_pair_w4 bitrack_pair_w4_loop bitrack_pair_w4_loop_end bitrack_pair_w4_finish
-        bitrack_pair_w4_block 8,
+        bitrack_pair_w4_block 8 of 4, 0;
     PAIR_W4_NARROW: bitrack_pair_w4_narrow bitrack_pair_w4_narrow_loop bitrack_pair_w4_narrow_loop_end
-        bitrack_pair_w4_narrow_finish bitrack_pair_w4_narrow_block 4,
+        bitrack_pair_w4_narrow_finish bitrack_pair_w4_narrow_block 4 of 4, 0;
     PAIR_W2: bitrack_pair_w2 bitrack_pair_w2_loop bitrack_pair_w2_loop_end bitrack_pair_w2_finish
-        bitrack_pair_w2_block 4,
+        bitrack_pair_w2_block 4 of 4, 0;
     PAIR_W2_NARROW: bitrack_pair_w2_narrow bitrack_pair_w2_narrow_loop bitrack_pair_w2_narrow_loop_end
-        bitrack_pair_w2_narrow_finish bitrack_pair_w2_narrow_block 8,
+        bitrack_pair_w2_narrow_finish bitrack_pair_w2_narrow_block 8 of 4, 0;
     VECTOR_W8: bitrack_vector_w8 bitrack_vector_w8_loop bitrack_vector_w8_loop_end bitrack_vector_w8_finish
-        bitrack_vector_w8_block 4,
+        bitrack_vector_w8_block 4 of 8, 0;
     VECTOR_W4: bitrack_vector_w4 bitrack_vector_w4_loop bitrack_vector_w4_loop_end bitrack_vector_w4_finish
-        bitrack_vector_w4_block 8,
+        bitrack_vector_w4_block 8 of 8, 0;
     VECTOR_W4_NARROW: bitrack_vector_w4_narrow bitrack_vector_w4_narrow_loop bitrack_vector_w4_narrow_loop_end
-        bitrack_vector_w4_narrow_finish bitrack_vector_w4_narrow_block 2,
+        bitrack_vector_w4_narrow_finish bitrack_vector_w4_narrow_block 2 of 8, 0;
     VECTOR_W2: bitrack_vector_w2 bitrack_vector_w2_loop bitrack_vector_w2_loop_end bitrack_vector_w2_finish
-        bitrack_vector_w2_block 2,
+        bitrack_vector_w2_block 2 of 8, 0;
 }
 
 unsafe extern "C" {
     fn bitrack_pair(layer: &Layer, call: &Call);
+    fn bitrack_pixels(layer: &Layer, call: &Call, pixels: &Pixels);
     fn bitrack_vector(layer: &Layer, call: &Call);
     fn bitrack_pair_store2();
     fn bitrack_pair_store4();
@@ -109,27 +128,34 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Chooses the kernel for `lanes` pixels.
-    pub fn new(lanes: usize, [w_bits, in_bits, out_bits]: [Bits; 3], k: usize, requant: Requant) -> Self {
+    /// Chooses the kernel for `LANES` pixels.
+    #[inline(always)]
+    pub fn new<const LANES: usize>([w_bits, in_bits, out_bits]: [Bits; 3], k: usize, requant: Requant) -> Self {
         let blocks = k.div_ceil(BLOCK);
         let first = k - (blocks - 1) * BLOCK;
-        let (kernel, group, store) = if lanes == 1 {
-            (vector_loop(w_bits, in_bits), 8, vector_store(out_bits))
+        // A kernel for two pixels takes the first group before its loop.
+        let (kernel, taken, store) = if LANES == 1 {
+            (vector_loop(w_bits, in_bits), 0, vector_store(out_bits))
         } else {
-            (pair_loop(w_bits, in_bits), 4, pair_store(out_bits))
+            (pair_loop(w_bits, in_bits), 1, pair_store(out_bits))
         };
         let body = kernel.body as usize;
         let group_bytes = (kernel.body_end as usize - body) / kernel.groups;
-        let skipped = (first / group).wrapping_neg() % kernel.groups;
+        let (left, round) = (first / kernel.group - taken, kernel.groups);
+        // A round that is whole is not the first one's end if that has begun.
+        let skipped = if left % round == 0 { taken * round } else { round - left % round };
         let plain = blocks == 1 && requant.shift == 0;
+        let body_entry = body + skipped * group_bytes;
+        let short = plain && left < kernel.short;
+        let entry = if short { kernel.finish as usize - left * group_bytes } else { body_entry };
         let layer = Layer {
             next: kernel.start,
-            entry: body + skipped * group_bytes,
+            entry,
             after: if plain { kernel.finish } else { kernel.block },
             store,
-            zero: u32::from(requant.out_zero),
             shift: u32::from(requant.shift),
             mask: if w_bits == Bits::B4 { 0xF00F_F00F } else { 0xC003_C003 },
+            zero: u32::from(requant.out_zero),
         };
         Kernel { layer, first }
     }
@@ -190,4 +216,27 @@ pub(super) unsafe fn quads<const L: usize>(
     let layer = &panel.kernel.layer;
     // SAFETY: the frame describes buffers that the caller promised to be large enough; the kernels keep AAPCS.
     unsafe { if L == 1 { bitrack_vector(layer, &call) } else { bitrack_pair(layer, &call) } }
+}
+
+/// # Safety
+/// As [`Panel::whole_quads`] for all quads of `2 * pairs` pixels from `output` on, of which `row` has as many; `words` must hold two.
+pub(super) unsafe fn pixels(panel: &Panel<'_>, row: &Row, words: &mut [u32], output: *mut u8, pairs: usize) {
+    let start = words.as_ptr();
+    let channels = panel.channels.as_ptr();
+    let call = Call {
+        channels,
+        first_end: start.wrapping_add(panel.kernel.first),
+        columns: start,
+        end: start.wrapping_add(panel.k),
+        // Where a pair before the first would end.
+        out: [output.wrapping_sub(panel.pixel), output],
+        last: channels.wrapping_add(panel.channels.len()),
+        negative: [0; 2],
+        weights: panel.weights.as_ptr(),
+    };
+    let offset = usize::from(panel.w_bits.get() - 1);
+    let pixels =
+        Pixels { pairs: pairs - 1, source: row.source, step: row.step, units: row.units, expand: row.expand, offset };
+    // SAFETY: the frame describes buffers that the caller promised to be large enough; the kernels keep AAPCS.
+    unsafe { bitrack_pixels(&panel.kernel.layer, &call, &pixels) };
 }

@@ -11,6 +11,7 @@ pub(crate) mod layout;
 #[cfg(not(target_arch = "arm"))]
 mod portable;
 
+use crate::buffers::Output;
 use crate::parts::{Parts, ensure};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
@@ -81,17 +82,17 @@ impl<'a> Panel<'a> {
             quads: channels.len() / QUAD,
             pixel: activations::pixel_bytes(channels.len(), out_bits),
             #[cfg(target_arch = "arm")]
-            kernel: cortex_m::Kernel::new(LANES, bits, k, requant),
+            kernel: cortex_m::Kernel::new::<LANES>(bits, k, requant),
         }
     }
 
     /// Computes all channels of `L` output pixels at byte `offsets` of `output`, none of which is after the last.
     #[inline(always)]
-    pub fn run<const L: usize>(&self, columns: &Columns<'_, L>, output: &mut [u8], offsets: [usize; L]) {
+    pub fn run<const L: usize>(&self, columns: &Columns<'_, L>, output: &Output<'_>, offsets: [usize; L]) {
         ensure(columns.words.len() >= self.k * L / 2 && offsets[0] <= offsets[L - 1]);
         ensure(offsets[L - 1] + self.pixel <= output.len());
         if self.quads > 0 {
-            let start = output.as_mut_ptr();
+            let start = output.pointer();
             let pixels = offsets.map(|at| start.wrapping_add(at));
             // SAFETY: `quads` whole quads of weights, constants and outputs exist: checked in `new` and just above.
             unsafe { self.whole_quads(columns, self.quads, pixels) };
@@ -101,9 +102,23 @@ impl<'a> Panel<'a> {
         }
     }
 
+    /// Computes pixels side by side, as many pairs as `row` has and `output` holds, expanding each to `words`; returns the number of
+    /// pixels.
+    #[cfg(target_arch = "arm")]
+    pub fn pixels(&self, row: &crate::columns::Row, words: &mut [u32], output: &Output<'_>) -> usize {
+        let pairs = row.pixels.min(output.len() / self.pixel) / 2;
+        if pairs == 0 || self.channels.len() != self.quads * QUAD || words.len() < self.k {
+            return 0;
+        }
+        // SAFETY: `quads` whole quads of weights and constants exist, checked in `new`; so many pixels exist in input and output, and
+        // `words` holds two of them.
+        unsafe { cortex_m::pixels(self, row, words, output.pointer(), pairs) };
+        2 * pairs
+    }
+
     /// Computes the last, incomplete quad with made-up constants for the missing channels.
     #[inline(never)]
-    fn tail<const L: usize>(&self, columns: &Columns<'_, L>, output: &mut [u8], offsets: [usize; L]) {
+    fn tail<const L: usize>(&self, columns: &Columns<'_, L>, output: &Output<'_>, offsets: [usize; L]) {
         let mut channels = [Channel::default(); QUAD];
         let rest = self.channels.part(self.quads * QUAD..);
         channels.iter_mut().zip(rest).for_each(|(channel, &given)| *channel = given);
@@ -123,7 +138,8 @@ impl<'a> Panel<'a> {
         for (at, word) in offsets.into_iter().zip(words) {
             let bytes = (u32::from_le_bytes(word) & mask).to_le_bytes();
             let start = at + quads::quad_bytes(self.quads * QUAD, self.out_bits);
-            let target = output.part_mut(start..at + self.pixel);
+            // SAFETY: nothing else is touched meanwhile.
+            let target = unsafe { output.rest(start) }.part_mut(..at + self.pixel - start);
             target.iter_mut().zip(bytes).for_each(|(target, byte)| *target = byte);
         }
     }

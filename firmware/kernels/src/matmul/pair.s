@@ -14,14 +14,14 @@
     .equ MM_ENTRY, 4
     .equ MM_AFTER, 8
     .equ MM_STORE, 12
-    .equ MM_ZERO, 16
-    .equ MM_SHIFT, 20
-    .equ MM_MASK, 24
-    .equ MM_FIRST_END, 28
-    .equ MM_COLUMNS, 32
-    .equ MM_END, 36
-    .equ MM_OUT, 40
-    .equ MM_CHANNELS, 48
+    .equ MM_SHIFT, 16
+    .equ MM_MASK, 20
+    .equ MM_ZERO, 24
+    .equ MM_CHANNELS, 28
+    .equ MM_FIRST_END, 32
+    .equ MM_COLUMNS, 36
+    .equ MM_END, 40
+    .equ MM_OUT, 44
     .equ MM_LAST, 52
     .equ MM_NEGATIVE, 56
 @ Where the current block of values ends.
@@ -32,7 +32,15 @@
     .equ MM_D, MM_TOTALS + 8
     .equ MM_C, MM_TOTALS + 16
     .equ MM_A, MM_TOTALS + 24
-    .equ MM_FRAME, 100
+@ Pairs of pixels to come, and where they come from: `Pixels`.
+    .equ MM_PAIRS, 100
+    .equ MM_SOURCE, 104
+    .equ MM_UNITS, 112
+    .equ MM_OFFSET, 120
+@ Where `Call` begins, for each pair anew.
+    .equ MM_FIRST_CHANNEL, 124
+    .equ MM_WEIGHTS, 128
+    .equ MM_FRAME, 132
 
 @ Bytes of columns in a whole block.
     .equ MM_BLOCK, 1024
@@ -41,6 +49,12 @@
 .macro mm_mac acc0, acc1, w, x0, x1
     smlad   \acc0, \w, \x0, \acc0
     smlad   \acc1, \w, \x1, \acc1
+.endm
+
+@ The first of them.
+.macro mm_first acc0, acc1, w, x0, x1
+    smuad   \acc0, \w, \x0
+    smuad   \acc1, \w, \x1
 .endm
 
 @ Adds both pixels' sums, `position` bits up, to those of earlier blocks.
@@ -66,8 +80,8 @@
 .endm
 
 @ One channel of both pixels to outputs that are not clamped yet. r10 zero point, lr constants.
-.macro mm_channel acc0, acc1, index, position
-    ldrd    r8, r9, [lr, #8 * \index]
+.macro mm_channel acc0, acc1, position
+    ldrd    r8, r9, [lr], #8
   .if \position
     add     \acc0, r8, \acc0, asr #\position
     add     \acc1, r8, \acc1, asr #\position
@@ -80,13 +94,11 @@
 .endm
 
 .macro mm_scale position, c=0
-    ldr     lr, [sp, #MM_CHANNELS]
-    ldr     r10, [sp, #MM_ZERO]
-    mm_channel r6, r7, 0, 0
-    mm_channel r0, r1, 1, \position
-    mm_channel r4, r5, 2, \c
-    mm_channel r2, r3, 3, \position
-    add     lr, #32
+    ldrd    r10, lr, [sp, #MM_ZERO]
+    mm_channel r6, r7, 0
+    mm_channel r0, r1, \position
+    mm_channel r4, r5, \c
+    mm_channel r2, r3, \position
     ldrd    r8, r9, [sp, #MM_OUT]
     ldr     pc, [sp, #MM_STORE]
 .endm
@@ -111,11 +123,12 @@ bitrack_\name\():
     sub     sp, #MM_FRAME
     ldm     r0, {r2-r8}
     stm     sp, {r2-r8}
-    add     r0, sp, #MM_FIRST_END
+    add     r0, sp, #MM_CHANNELS
     ldm     r1, {r2-r10, r12}
     stm     r0, {r2-r10}
-    str     r2, [sp, #MM_BLOCK_END]
+    str     r3, [sp, #MM_BLOCK_END]
     movs    r0, #0
+    str     r0, [sp, #MM_PAIRS]
     strd    r0, r0, [sp, #MM_B]
     strd    r0, r0, [sp, #MM_D]
     strd    r9, r10, [sp, #MM_C]
@@ -161,8 +174,55 @@ bitrack_\name\():
     mm_store 4
     mm_store 8
 1:
+    ldr     r0, [sp, #MM_PAIRS]
+    subs    r0, #1
+    bmi     3f
+    str     r0, [sp, #MM_PAIRS]
+2:  @ The next two pixels, side by side behind the last ones, as their outputs: r8 r9 ends of the outputs.
+    sub     r8, r9, r8
+    add     r8, r9
+    strd    r9, r8, [sp, #MM_OUT]
+    ldrd    r0, r6, [sp, #MM_SOURCE]
+    ldrd    r3, lr, [sp, #MM_UNITS]
+    add     r1, r0, r6
+    ldr     r2, [sp, #MM_COLUMNS]
+    add     r6, r1
+    str     r6, [sp, #MM_SOURCE]
+    blx     lr
+    ldrd    r6, r7, [sp, #MM_OFFSET]
+    ldr     r12, [sp, #MM_WEIGHTS]
+    lsl     r4, r4, r6
+    lsl     r5, r5, r6
+    str     r7, [sp, #MM_CHANNELS]
+    rsbs    r4, #0
+    rsbs    r5, #0
+    strd    r4, r5, [sp, #MM_NEGATIVE]
+    strd    r4, r5, [sp, #MM_C]
+    strd    r4, r5, [sp, #MM_A]
+    ldr     pc, [sp, #MM_NEXT]
+3:
     add     sp, #MM_FRAME
     pop     {r4-r11, pc}
+
+@ void bitrack_pixels(const Layer *, const Call *, const Pixels *): pairs of pixels side by side, expanded here.
+    mm_label pixels
+    push    {r4-r11, lr}
+    sub     sp, #MM_FRAME
+    ldm     r0, {r3-r9}
+    stm     sp, {r3-r9}
+    add     r0, sp, #MM_CHANNELS
+    ldm     r1, {r3-r12}
+    stm     r0, {r3-r11}
+    str     r4, [sp, #MM_BLOCK_END]
+    strd    r3, r12, [sp, #MM_FIRST_CHANNEL]
+    ldrd    r8, r9, [sp, #MM_OUT]
+    add     r0, sp, #MM_PAIRS
+    ldm     r2, {r2-r7}
+    stm     r0, {r2-r7}
+    movs    r0, #0
+    strd    r0, r0, [sp, #MM_B]
+    strd    r0, r0, [sp, #MM_D]
+    b       2b
 
 @ After the last of several blocks, or where there is a shift: totals to outputs.
     mm_label pair_totals
@@ -210,9 +270,8 @@ bitrack_\name\():
 
 @ ---- 8-bit weights: [b|a] and [d|c] in a half. One accumulator gets 256 b + a, another a.
 
-@ A group of four values: 24 instructions for 32 multiply-accumulates.
-.macro mm_group8
-  .rept 2
+@ Half of a group of four values: 12 instructions for 16 multiply-accumulates.
+.macro mm_half8
     ldm.w   r12!, {r8, r9}
     ldm.w   lr!, {r10, r11}
     mm_mac  r0, r1, r8, r10, r11
@@ -221,7 +280,6 @@ bitrack_\name\():
     mm_mac  r2, r3, r9, r10, r11
     uxtb16  r9, r9
     mm_mac  r4, r5, r9, r10, r11
-  .endr
 .endm
 
 @ 256 b + a to 256 b. An accumulator that holds the field below its own starts like that one, so that this starts at zero.
@@ -233,20 +291,26 @@ bitrack_\name\():
 .endm
 
     mm_section pair_w8
-    ldrd    r6, r7, [sp, #MM_NEGATIVE]
-    mov     r0, r6
-    mov     r1, r7
-    mov     r2, r6
-    mov     r3, r7
-    mov     r4, r6
-    mov     r5, r7
+    @ The first half of a group starts all sums.
     ldr     lr, [sp, #MM_COLUMNS]
+    ldm     r12!, {r8, r9}
+    ldrd    r6, r7, [sp, #MM_NEGATIVE]
+    ldm     lr!, {r10, r11}
+    smlad   r0, r8, r10, r6
+    smlad   r1, r8, r11, r7
+    smlad   r2, r9, r10, r6
+    smlad   r3, r9, r11, r7
+    uxtb16  r9, r9
+    uxtb16  r8, r8
+    smlad   r4, r9, r10, r6
+    smlad   r5, r9, r11, r7
+    mm_mac  r6, r7, r8, r10, r11
     ldr     pc, [sp, #MM_ENTRY]
     .p2align 2
     mm_label pair_w8_loop
 5:
-  .rept 8
-    mm_group8
+  .rept 16
+    mm_half8
   .endr
     mm_label pair_w8_loop_end
     ldr     r8, [sp, #MM_BLOCK_END]
@@ -254,6 +318,10 @@ bitrack_\name\():
     bne.w   5b
     ldr     pc, [sp, #MM_AFTER]
     .p2align 2
+    @ Up to four groups, half of one taken, need not ask whether they were all.
+  .rept 7
+    mm_half8
+  .endr
     mm_label pair_w8_finish
     mm_separate8
     mm_scale 8
@@ -312,8 +380,18 @@ bitrack_\name\():
 .endm
 
     mm_section pair_w4
-    mm_start4
+    @ The first group starts all sums.
     ldr     lr, [sp, #MM_COLUMNS]
+    ldr     r6, [sp, #MM_MASK]
+    ldm     r12!, {r8, r9}
+    ldm     lr!, {r10, r11}
+    and     r7, r6, r8
+    mm_first r0, r1, r7, r10, r11
+    and     r7, r6, r8, ror #8
+    mm_first r2, r3, r7, r10, r11
+    and     r8, r8, #0x0F0F0F0F
+    mm_first r4, r5, r8, r10, r11
+    mm_step4 r9
     ldr     pc, [sp, #MM_ENTRY]
     .p2align 2
     mm_label pair_w4_loop
@@ -391,6 +469,39 @@ bitrack_\name\():
     mm_lower r2, r3, MM_C, \position
 .endm
 
+@ The first group starts all sums: two steps, as in the loop.
+.macro mm_start_packed4
+    ldr     lr, [sp, #MM_COLUMNS]
+    ldr     r4, [sp, #MM_MASK]
+    ldm     r12!, {r5, r6}
+    ldm     lr!, {r8-r11}
+    and     r7, r4, r5
+    mm_first r0, r1, r7, r8, r9
+    and     r5, r4, r5, ror #8
+    mm_first r2, r3, r5, r8, r9
+    and     r7, r4, r6
+    mm_mac  r0, r1, r7, r10, r11
+    and     r6, r4, r6, ror #8
+    mm_mac  r2, r3, r6, r10, r11
+    ldr     pc, [sp, #MM_ENTRY]
+.endm
+
+.macro mm_start_packed2
+    ldr     lr, [sp, #MM_COLUMNS]
+    ldr     r4, [sp, #MM_MASK]
+    ldr     r5, [r12], #4
+    ldm     lr!, {r8-r11}
+    and     r6, r4, r5
+    mm_first r0, r1, r6, r8, r9
+    and     r6, r4, r5, ror #4
+    mm_first r2, r3, r6, r8, r9
+    and     r6, r4, r5, ror #8
+    mm_mac  r0, r1, r6, r10, r11
+    and     r6, r4, r5, ror #12
+    mm_mac  r2, r3, r6, r10, r11
+    ldr     pc, [sp, #MM_ENTRY]
+.endm
+
 .macro mm_start_packed
     movs    r0, #0
     movs    r1, #0
@@ -400,16 +511,14 @@ bitrack_\name\():
 .endm
 
 @ A kernel that takes the lower sums out every sixteen values.
-.macro mm_short name, group, position
+.macro mm_short name, w, position
     mm_section \name
-    mm_start_packed
-    ldr     lr, [sp, #MM_COLUMNS]
-    ldr     pc, [sp, #MM_ENTRY]
+    mm_start_packed\w
     .p2align 2
     mm_label \name\()_loop
 5:
   .rept 4
-    \group
+    mm_packed\w
   .endr
     mm_label \name\()_loop_end
     mm_lowers \position
@@ -435,14 +544,12 @@ bitrack_\name\():
 .endm
 
 @ 4-bit weights, activations below 8 bits; 2-bit weights, 8-bit activations.
-    mm_short pair_w4_narrow, mm_packed4, 12
-    mm_short pair_w2, mm_packed2, 14
+    mm_short pair_w4_narrow, 4, 12
+    mm_short pair_w2, 2, 14
 
 @ 2-bit weights, activations below 8 bits: the lower sums of a whole block fit.
     mm_section pair_w2_narrow
-    mm_start_packed
-    ldr     lr, [sp, #MM_COLUMNS]
-    ldr     pc, [sp, #MM_ENTRY]
+    mm_start_packed2
     .p2align 2
     mm_label pair_w2_narrow_loop
 5:

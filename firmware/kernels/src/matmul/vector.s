@@ -11,14 +11,14 @@
     .equ VM_ENTRY, 4
     .equ VM_AFTER, 8
     .equ VM_STORE, 12
-    .equ VM_ZERO, 16
-    .equ VM_SHIFT, 20
-    .equ VM_MASK, 24
-    .equ VM_FIRST_END, 28
-    .equ VM_COLUMNS, 32
-    .equ VM_END, 36
-    .equ VM_OUT, 40
-    .equ VM_CHANNELS, 48
+    .equ VM_SHIFT, 16
+    .equ VM_MASK, 20
+    .equ VM_ZERO, 24
+    .equ VM_CHANNELS, 28
+    .equ VM_FIRST_END, 32
+    .equ VM_COLUMNS, 36
+    .equ VM_END, 40
+    .equ VM_OUT, 44
     .equ VM_LAST, 52
     .equ VM_NEGATIVE, 56
     .equ VM_BLOCK_END, 64
@@ -29,8 +29,8 @@
 @ Bytes of activations in a whole block.
     .equ VM_BLOCK, 512
 
-.macro vm_channel acc, index, position
-    ldrd    r8, r9, [lr, #8 * \index]
+.macro vm_channel acc, position
+    ldrd    r8, r9, [lr], #8
   .if \position
     add     \acc, r8, \acc, asr #\position
   .else
@@ -40,13 +40,11 @@
 .endm
 
 .macro vm_scale position, c=0
-    ldr     lr, [sp, #VM_CHANNELS]
-    ldr     r10, [sp, #VM_ZERO]
-    vm_channel r3, 0, 0
-    vm_channel r0, 1, \position
-    vm_channel r2, 2, \c
-    vm_channel r1, 3, \position
-    add     lr, #32
+    ldrd    r10, lr, [sp, #VM_ZERO]
+    vm_channel r3, 0
+    vm_channel r0, \position
+    vm_channel r2, \c
+    vm_channel r1, \position
     ldr     r8, [sp, #VM_OUT]
     ldr     pc, [sp, #VM_STORE]
 .endm
@@ -70,10 +68,10 @@ bitrack_\name\():
     sub     sp, #VM_FRAME
     ldm     r0, {r2-r8}
     stm     sp, {r2-r8}
-    add     r0, sp, #VM_FIRST_END
+    add     r0, sp, #VM_CHANNELS
     ldm     r1, {r2-r10, r12}
     stm     r0, {r2-r10}
-    str     r2, [sp, #VM_BLOCK_END]
+    str     r3, [sp, #VM_BLOCK_END]
     movs    r0, #0
     strd    r0, r0, [sp, #VM_TOTALS]
     strd    r9, r9, [sp, #VM_TOTALS + 8]
@@ -254,11 +252,12 @@ bitrack_\name\():
     movs    r0, #0
     movs    r1, #0
     movs    r2, #0
-    ldrd    r3, r7, [sp, #VM_MASK]
+    ldr     r3, [sp, #VM_MASK]
 .endm
 
     vm_section vector_w4
     vm_start4
+    ldr     r7, [sp, #VM_FIRST_END]
     vm_round w4, 8, vm_unit4
     cmp     lr, r7
     bne.w   5b

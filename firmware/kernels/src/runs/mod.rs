@@ -13,7 +13,8 @@ use cortex_m as machine;
 use portable as machine;
 
 use crate::Bits;
-use crate::parts::Parts;
+use crate::buffers::{Input, Output};
+use crate::parts::{Parts, ensure};
 use crate::quads::{QUAD, quad_bytes};
 
 /// How many bytes can be added in 16 bits.
@@ -134,25 +135,29 @@ impl Sum {
         (y.clamp(0, 255) as u8).clamp(self.act_min, self.act_max)
     }
 
-    /// Adds `channels` values that lie side by side, of which the last may fill less than a quad.
-    pub fn apply(&self, inputs: [&[u8]; 2], output: &mut [u8], channels: usize) {
+    /// Adds `channels` values that lie side by side, of which the last may fill less than a quad, to byte `at` of `output`.
+    pub fn apply(&self, inputs: [Input<'_>; 2], output: &Output<'_>, at: usize, channels: usize) {
         let count = channels / QUAD;
         let ends = self.bits.map(|bits| count * quad_len(bits));
-        let (first, rest1) = (inputs[0].part(..ends[0]), inputs[0].part(ends[0]..));
-        let (second, rest2) = (inputs[1].part(..ends[1]), inputs[1].part(ends[1]..));
-        let (target, rest) = output.parts_at_mut(ends[2]);
+        let rests = [inputs[0].rest(ends[0]), inputs[1].rest(ends[1])];
+        ensure(at + ends[2] <= output.len());
         if count > 0 {
-            // SAFETY: `count` whole quads of each: just split off.
-            unsafe { machine::add(self, [first.as_ptr(), second.as_ptr()], target.as_mut_ptr(), count) };
+            let target = output.pointer().wrapping_add(at);
+            // SAFETY: `count` whole quads of each lie there: just checked.
+            unsafe { machine::add(self, inputs.map(|input| input.pointer()), target, count) };
         }
         let live = channels % QUAD;
         if live > 0 {
             let [len1, len2, len] = self.bits.map(|bits| quad_bytes(live, bits));
+            // SAFETY: nothing is written before both have been copied.
+            let [rest1, rest2] = rests.map(|rest| unsafe { rest.bytes() });
             let (x1, x2, mut y) = (filled_up(rest1.part(..len1)), filled_up(rest2.part(..len2)), [0; QUAD]);
             // SAFETY: a quad has at most four bytes.
             unsafe { machine::add(self, [x1.as_ptr(), x2.as_ptr()], y.as_mut_ptr(), 1) };
             let fields = live * usize::from(self.bits[2].get());
             let word = u32::from_le_bytes(y) & ((1 << fields) - 1);
+            // SAFETY: nothing is read any more.
+            let rest = unsafe { output.rest(at + ends[2]) };
             rest.part_mut(..len).iter_mut().zip(word.to_le_bytes()).for_each(|(target, byte)| *target = byte);
         }
     }

@@ -63,13 +63,13 @@ pub(super) unsafe fn add(sum: &Sum, inputs: [*const u8; 2], output: *mut u8, cou
 #[inline(always)]
 unsafe fn add_at(sum: &Sum, bits: [Bits; 3], inputs: [*const u8; 2], output: *mut u8, count: usize) {
     let len = quad_len(bits[2]);
-    // SAFETY: the caller's promise.
-    let output = unsafe { core::slice::from_raw_parts_mut(output, count * len) };
-    for (i, target) in output.chunks_exact_mut(len).enumerate() {
+    for i in 0..count {
         // SAFETY: the caller's promise.
         let word = |n: usize| unsafe { read(inputs[n].wrapping_add(i * quad_len(bits[n])), bits[n]).to_le_bytes() };
         let (x1, x2) = (word(0), word(1));
         let bytes = core::array::from_fn(|c| sum.of(x1[c], x2[c]));
+        // SAFETY: the caller's promise. Quad by quad: the output may lie over quads that were read.
+        let target = unsafe { core::slice::from_raw_parts_mut(output.wrapping_add(i * len), len) };
         quads::write(target, u32::from_le_bytes(bytes), QUAD, bits[2]);
     }
 }

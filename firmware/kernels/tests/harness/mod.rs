@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+mod guarded;
+pub mod overlay;
 pub mod plain;
 
 use alloc::format;
@@ -12,13 +14,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bitrack_kernels::{
-    Bits, Channel, ConvArgs, ConvShape, FcArgs, FcShape, Requant, activations, conv2d, depthwise, fully_connected,
-    reference,
+    Bits, Channel, ConvArgs, ConvShape, FcArgs, FcShape, KernelError, Requant, activations, conv2d, depthwise,
+    fully_connected, reference,
 };
-
-/// Bytes on either side of a buffer that nobody may touch.
-const GUARD: usize = 32;
-const GUARD_BYTE: u8 = 0xA5;
+pub use guarded::Guarded;
+use overlay::{Buffers, Place};
 
 /// SplitMix64: small, seedable, the same everywhere.
 pub struct Rng(pub u64);
@@ -38,44 +38,6 @@ impl Rng {
 
     fn range(&mut self, low: i64, high: i64) -> i64 {
         low + self.below((high - low + 1) as u64) as i64
-    }
-}
-
-/// Bytes between guards, starting `offset` bytes behind a word boundary.
-pub struct Guarded {
-    bytes: Vec<u8>,
-    start: usize,
-    len: usize,
-}
-
-impl Guarded {
-    pub fn new(len: usize, offset: usize) -> Self {
-        let bytes = vec![GUARD_BYTE; len + 2 * GUARD + 8];
-        let misalignment = bytes.as_ptr() as usize % 4;
-        Guarded { bytes, start: GUARD + 4 - misalignment + offset, len }
-    }
-
-    pub fn get(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.len]
-    }
-
-    pub fn get_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + self.len]
-    }
-
-    /// Plants the defect that the guards are there for.
-    #[allow(dead_code)]
-    pub fn overrun(&mut self) {
-        self.bytes[self.start + self.len] ^= 1;
-    }
-
-    fn check(&self, name: &str) -> Result<(), String> {
-        let end = self.start + self.len;
-        let outside = self.bytes[..self.start].iter().chain(&self.bytes[end..]);
-        if outside.copied().all(|byte| byte == GUARD_BYTE) {
-            return Ok(());
-        }
-        Err(format!("{name}: written outside its {} bytes", self.len))
     }
 }
 
@@ -143,6 +105,16 @@ impl Op {
             Op::Conv(s) | Op::Depthwise(s) => elements(s.out_h, s.out_w, s.out_c),
             Op::Fc(s) => s.out_features as usize,
         }
+    }
+
+    /// Bytes of the packed input.
+    pub fn input_bytes(&self, bits: Bits) -> usize {
+        self.in_elements() / self.in_channels() * activations::pixel_bytes(self.in_channels(), bits)
+    }
+
+    /// Bytes of the packed output.
+    pub fn output_bytes(&self, bits: Bits) -> usize {
+        self.out_elements() / self.out_channels() * activations::pixel_bytes(self.out_channels(), bits)
     }
 
     /// Weights under one output value.
@@ -279,35 +251,47 @@ pub struct Case {
     op: Op,
     setting: Setting,
     pub operands: Operands,
-    pub input: Guarded,
     pub weights: Guarded,
-    pub scratch: Guarded,
-    pub output: Guarded,
+    pub buffers: Buffers,
 }
 
 impl Case {
+    /// Input, output and scratch in buffers of their own.
     pub fn new(op: Op, setting: Setting) -> Self {
-        let operands = operands(&op, &setting);
         let Setting { w_bits, in_bits, out_bits, offset, .. } = setting;
-        let in_pixels = op.in_elements() / op.in_channels();
-        let mut input = Guarded::new(in_pixels * activations::pixel_bytes(op.in_channels(), in_bits), offset);
-        activations::pack(&operands.input, op.in_channels(), in_bits, input.get_mut()).expect("sizes agree");
-        let mut weights = Guarded::new(op.weights_len(w_bits), 0);
-        op.pack(w_bits, in_bits, &operands.weights, weights.get_mut());
+        let [input, output] = [op.input_bytes(in_bits), op.output_bytes(out_bits)];
         let scratch = Guarded::new(op.scratch_len(w_bits, in_bits, out_bits), 0);
-        let out_pixels = op.out_elements() / op.out_channels();
-        let out_len = out_pixels * activations::pixel_bytes(op.out_channels(), out_bits);
-        let output = Guarded::new(out_len, (offset + 1) % 4);
-        Case { op, setting, operands, input, weights, scratch, output }
+        let [input, output] = [(input, offset), (output, (offset + 1) % 4)].map(|(len, at)| Guarded::new(len, at));
+        Self::with(op, setting, Buffers::Apart { input, scratch, output })
+    }
+
+    /// Input and output in one buffer, overlapping as far as the op bears it; `None` if it does not.
+    pub fn overlaid(op: Op, setting: Setting, place: Place) -> Option<Self> {
+        let buffers = overlay::arena(&op, &setting, place)?;
+        Some(Self::with(op, setting, buffers))
+    }
+
+    fn with(op: Op, setting: Setting, mut buffers: Buffers) -> Self {
+        let operands = operands(&op, &setting);
+        let packed = buffers.input_mut();
+        activations::pack(&operands.input, op.in_channels(), setting.in_bits, packed).expect("sizes agree");
+        let mut weights = Guarded::new(op.weights_len(setting.w_bits), 0);
+        op.pack(setting.w_bits, setting.in_bits, &operands.weights, weights.get_mut());
+        Case { op, setting, operands, weights, buffers }
     }
 
     /// Runs the kernel once.
     pub fn run(&mut self) {
+        self.try_run().expect("the case is well-formed");
+    }
+
+    /// The same where the kernel may refuse.
+    pub fn try_run(&mut self) -> Result<(), KernelError> {
         let Setting { w_bits, in_bits, out_bits, .. } = self.setting;
         let Operands { channels, requant, in_zero, .. } = &self.operands;
-        let (input, weights) = (self.input.get(), self.weights.get());
-        let (scratch, output) = (self.scratch.get_mut(), self.output.get_mut());
+        let weights = self.weights.get();
         let (requant, in_zero) = (*requant, *in_zero);
+        let (input, scratch, output) = self.buffers.views();
         match self.op {
             Op::Fc(shape) => fully_connected::run(FcArgs {
                 shape,
@@ -338,23 +322,21 @@ impl Case {
                 })
             }
         }
-        .expect("the case is well-formed");
     }
 
     /// Compares the output with the oracle's and looks at the guards.
     pub fn verify(&self) -> Result<(), String> {
         let expected = self.op.expected(&self.operands);
         let channels = self.op.out_channels();
-        let mut packed = vec![0; self.output.get().len()];
+        let mut packed = vec![0; self.buffers.output().len()];
         activations::pack(&expected, channels, self.setting.out_bits, &mut packed).expect("sizes agree");
-        let buffers = [("input", &self.input), ("weights", &self.weights), ("scratch", &self.scratch)];
-        for (name, buffer) in buffers.into_iter().chain([("output", &self.output)]) {
-            buffer.check(name)?;
-        }
-        match packed.iter().zip(self.output.get()).position(|(want, got)| want != got) {
+        self.weights.check("weights")?;
+        self.buffers.check()?;
+        let output = self.buffers.output();
+        match packed.iter().zip(output).position(|(want, got)| want != got) {
             None => Ok(()),
             Some(at) => {
-                let (want, got) = (packed[at], self.output.get()[at]);
+                let (want, got) = (packed[at], output[at]);
                 Err(format!("byte {at} of {}: {got:#04x}, oracle {want:#04x}", packed.len()))
             }
         }
@@ -366,6 +348,17 @@ pub fn check(op: Op, setting: Setting) -> Result<(), String> {
     let mut case = Case::new(op, setting);
     case.run();
     case.verify().map_err(|difference| format!("{op:?} {setting:?}: {difference}"))
+}
+
+/// The same with buffers that overlap as far as the op bears it, wherever it does.
+pub fn check_overlaid(op: Op, setting: Setting) -> Result<(), String> {
+    for place in Place::ALL {
+        if let Some(mut case) = Case::overlaid(op, setting, place) {
+            case.run();
+            case.verify().map_err(|difference| format!("{op:?} {setting:?} {place:?}: {difference}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn elements(h: u16, w: u16, c: u16) -> usize {

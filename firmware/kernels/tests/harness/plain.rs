@@ -10,9 +10,10 @@ use alloc::vec::Vec;
 use bitrack_kernels::add::AddArgs;
 use bitrack_kernels::pool::{AverageArgs, MaxArgs};
 use bitrack_kernels::reshape::ReshapeArgs;
-use bitrack_kernels::{Bits, PoolShape, Requant, Rescale, activations, add, pool, reference, reshape, softmax};
+use bitrack_kernels::{Arena, Bits, Input, Output, Overlay, PoolShape, Requant, Rescale};
+use bitrack_kernels::{activations, add, pool, reference, reshape, softmax};
 
-use super::{Guarded, Rng};
+use super::{Guarded, Rng, overlay};
 
 /// Calls the kernel, and counts it if it likes.
 pub type Around<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
@@ -45,6 +46,29 @@ fn verdict(name: &str, output: &Guarded, plain: &[u8], channels: usize, bits: Bi
         None => Ok(()),
         Some(at) => Err(format!("{name}: byte {at}: {:#04x}, oracle {:#04x}", output.get()[at], packed[at])),
     }
+}
+
+/// Runs a kernel again with its output over a copy of its input, as far as it bears that.
+fn check_overlaid(
+    name: &str,
+    bears: Overlay,
+    packed: &[u8],
+    expected: (&[u8], usize, Bits),
+    kernel: &mut dyn FnMut(Input<'_>, Output<'_>),
+) -> Result<(), String> {
+    let (plain, channels, bits) = expected;
+    let out_len = plain.len() / channels * activations::pixel_bytes(channels, bits);
+    let lengths = [packed.len(), out_len];
+    let (input, over) = overlay::parts(bears, lengths, false).expect("every kernel goes from front to back");
+    let mut arena = Guarded::new(input.end.max(over.end), packed.len() % 4);
+    arena.get_mut()[input.clone()].copy_from_slice(packed);
+    let parts = Arena::new(arena.get_mut());
+    let (source, target) = parts.input(&input).zip(parts.output(&over)).expect("both are parts");
+    kernel(source, target);
+    arena.check(name)?;
+    let mut output = Guarded::new(out_len, 0);
+    output.get_mut().copy_from_slice(&arena.get()[over]);
+    verdict(name, &output, plain, channels, bits)
 }
 
 fn random_requant(bits: Bits, rng: &mut Rng) -> Requant {
@@ -83,12 +107,15 @@ pub fn check_average(
     let mut output = Guarded::new(shape.output_bytes(out_bits), (seed as usize + 1) % 4);
     let mut plain = vec![0; usize::from(shape.out_h) * usize::from(shape.out_w) * channels];
     reference::average_pool(&shape, in_zero, &input.plain, rescale, &mut plain);
-    let (source, target) = (input.packed.get(), output.get_mut());
-    around(&mut || {
-        pool::average(AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input: source, output: &mut *target })
+    let run = |input: Input<'_>, output: Output<'_>| {
+        pool::average(AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output })
             .expect("the case is well-formed");
-    });
-    verdict("average pool", &output, &plain, channels, out_bits)
+    };
+    let (source, target) = (input.packed.get(), output.get_mut());
+    around(&mut || run(source.into(), (&mut *target).into()));
+    verdict("average pool", &output, &plain, channels, out_bits)?;
+    let bears = pool::overlay(&shape, in_bits, out_bits);
+    check_overlaid("overlaid average pool", bears, source, (&plain, channels, out_bits), &mut |from, to| run(from, to))
 }
 
 pub fn check_max(shape: PoolShape, in_bits: Bits, out_bits: Bits, seed: u64, around: Around<'_>) -> Result<(), String> {
@@ -103,12 +130,15 @@ pub fn check_max(shape: PoolShape, in_bits: Bits, out_bits: Bits, seed: u64, aro
     let mut output = Guarded::new(shape.output_bytes(out_bits), (seed as usize + 1) % 4);
     let mut plain = vec![0; usize::from(shape.out_h) * usize::from(shape.out_w) * channels];
     reference::max_pool(&shape, in_zero, &input.plain, rescale, &mut plain);
-    let (source, target) = (input.packed.get(), output.get_mut());
-    around(&mut || {
-        pool::max(MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input: source, output: &mut *target })
+    let run = |input: Input<'_>, output: Output<'_>| {
+        pool::max(MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output })
             .expect("the case is well-formed");
-    });
-    verdict("max pool", &output, &plain, channels, out_bits)
+    };
+    let (source, target) = (input.packed.get(), output.get_mut());
+    around(&mut || run(source.into(), (&mut *target).into()));
+    verdict("max pool", &output, &plain, channels, out_bits)?;
+    let bears = pool::overlay(&shape, in_bits, out_bits);
+    check_overlaid("overlaid max pool", bears, source, (&plain, channels, out_bits), &mut |from, to| run(from, to))
 }
 
 pub fn check_add(pixels: u32, channels: u16, bits: [Bits; 3], seed: u64, around: Around<'_>) -> Result<(), String> {
@@ -129,8 +159,9 @@ pub fn check_add(pixels: u32, channels: u16, bits: [Bits; 3], seed: u64, around:
     let mut plain = vec![0; pixels as usize * count];
     let range = (requant.act_min, requant.act_max);
     reference::add([&first.plain, &second.plain], [mult1, mult2], bias, shift, range, &mut plain);
-    around(&mut || {
-        add::run(AddArgs {
+    let run = |input1: Input<'_>, input2: Input<'_>, output: Output<'_>| {
+        let (act_min, act_max) = range;
+        let sum = AddArgs {
             pixels,
             channels,
             bits1,
@@ -140,15 +171,23 @@ pub fn check_add(pixels: u32, channels: u16, bits: [Bits; 3], seed: u64, around:
             mult2,
             bias,
             shift,
-            act_min: requant.act_min,
-            act_max: requant.act_max,
-            input1: first.packed.get(),
-            input2: second.packed.get(),
-            output: output.get_mut(),
-        })
-        .expect("the case is well-formed");
-    });
-    verdict("add", &output, &plain, count, out_bits)
+            act_min,
+            act_max,
+            input1,
+            input2,
+            output,
+        };
+        add::run(sum).expect("the case is well-formed");
+    };
+    let (x1, x2) = (first.packed.get(), second.packed.get());
+    around(&mut || run(x1.into(), x2.into(), output.get_mut().into()));
+    verdict("add", &output, &plain, count, out_bits)?;
+    let bears = |input: &[u8]| add::overlay(input.len(), output.get().len());
+    let expected = (&plain[..], count, out_bits);
+    let mut over_first = |from: Input<'_>, to: Output<'_>| run(from, x2.into(), to);
+    check_overlaid("sum over its first input", bears(x1), x1, expected, &mut over_first)?;
+    let mut over_second = |from: Input<'_>, to: Output<'_>| run(x1.into(), from, to);
+    check_overlaid("sum over its second input", bears(x2), x2, expected, &mut over_second)
 }
 
 pub fn check_reshape(from: [u32; 2], to: [u32; 2], bits: Bits, seed: u64, around: Around<'_>) -> Result<(), String> {

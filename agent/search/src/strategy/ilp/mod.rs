@@ -19,8 +19,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Choices skipped because their plan needs more RAM than their layers do, before the limit is taken for impossible.
+/// Choices skipped because their plan needs more RAM than their layers do, before layers are held to less.
 const MAX_SKIPPED: usize = 200;
+
+/// What layers are held to in turn, in sixteenths of the RAM limit: a plan can need more than the layer that needs most, because
+/// what lies over what of one layer must suit the next.
+const RAM_SHARES: [u64; 4] = [16, 15, 13, 11];
 
 /// The strategy.
 #[derive(Debug)]
@@ -31,6 +35,15 @@ pub struct Ilp {
     proposed: Vec<Vec<Bits>>,
     seen: Vec<Seen>,
     paths: Option<NetworkPaths>,
+}
+
+/// What looking for a choice comes to.
+enum Found {
+    Choice(Vec<Bits>),
+    /// Nothing within the limits is left.
+    Nothing,
+    /// Of all that were looked at, the plans need more RAM than there is.
+    TooLarge,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +75,16 @@ impl Ilp {
     /// The best choice by `losses` that was not proposed before; `None` when all were.
     fn best(&self, env: &Environment, losses: &[[f64; 3]]) -> Result<Option<Vec<Bits>>, StrategyError> {
         let Some(paths) = &self.paths else { return Ok(None) };
+        let mut found = self.best_of(env, paths, losses)?;
+        for share in &RAM_SHARES[1..] {
+            let (Found::TooLarge, Some(ram)) = (&found, env.limits.ram_bytes) else { break };
+            found = self.best_of(env, &NetworkPaths::new(env, Some(ram * share / RAM_SHARES[0]))?, losses)?;
+        }
+        Ok(if let Found::Choice(bits) = found { Some(bits) } else { None })
+    }
+
+    /// The best choice among `paths`.
+    fn best_of(&self, env: &Environment, paths: &NetworkPaths, losses: &[[f64; 3]]) -> Result<Found, StrategyError> {
         let cost = |choice: &LayerChoice| choice.settles.iter().map(|&(slot, width)| losses[slot][width.index()]).sum();
         let latency_ticks = env.limits.latency_ticks.map(|limit| limit as f64);
         let prices = Prices { flash_bytes: env.limits.flash_bytes, latency_ticks, cost: &cost };
@@ -70,17 +93,17 @@ impl Ilp {
         for _ in 0..MAX_SKIPPED {
             let path = match problem.solve(&excluded) {
                 Ok(path) => path,
-                Err(IlpError::Conflict | IlpError::Infeasible { .. }) => return Ok(None),
+                Err(IlpError::Conflict | IlpError::Infeasible { .. }) => return Ok(Found::Nothing),
                 Err(error) => return Err(error.into()),
             };
             let bits = paths.bits(&path.arcs);
             // The planner may need a little more than the layer that needs most.
             if env.costs.footprint(&bits).within(&env.limits) {
-                return Ok(Some(bits));
+                return Ok(Found::Choice(bits));
             }
             excluded.push(path.arcs);
         }
-        Ok(None)
+        Ok(Found::TooLarge)
     }
 }
 
@@ -142,7 +165,33 @@ impl Ilp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::{Judge, toy};
+    use crate::env::{Costs, Footprint, Judge, toy};
+
+    /// A planner that needs an eighth more than the layer that needs most.
+    #[derive(Debug)]
+    struct Wasteful(toy::ToyCosts);
+
+    impl Costs for Wasteful {
+        fn footprint(&self, bits: &[Bits]) -> Footprint {
+            let exact = self.0.footprint(bits);
+            Footprint { ram_bytes: exact.ram_bytes + exact.ram_bytes / 8, ..exact }
+        }
+
+        fn layer_ram(&self, bits: &[Bits]) -> Vec<u64> {
+            self.0.layer_ram(bits)
+        }
+    }
+
+    #[test]
+    fn plans_that_need_more_than_their_layers_are_not_taken_for_impossible() {
+        let mut env = toy::environment(None, Some(500));
+        env.costs = Box::new(Wasteful(toy::ToyCosts(env.space.clone())));
+        let mut ilp = Ilp::new(1);
+        for _ in 0..3 {
+            let bits = ilp.propose(&env).expect("solves").expect("there are some").asked;
+            assert!(env.costs.footprint(&bits).within(&env.limits));
+        }
+    }
 
     #[test]
     fn the_first_proposal_is_the_optimum_and_none_is_repeated() {
