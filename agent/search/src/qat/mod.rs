@@ -25,7 +25,7 @@ pub use descent::{Descent, numbers, set_numbers};
 pub use error::QatError;
 pub use executor::{FloatNetwork, Outputs, float_logits};
 pub use lessons::{Batch, Lessons};
-pub use parameters::{Parameters, Role};
+pub use parameters::Parameters;
 pub use recipe::{FineTune, Recipe, usual_rate};
 pub use rounded::FakeQuantized;
 pub use shared::Shared;

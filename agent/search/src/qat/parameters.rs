@@ -23,15 +23,6 @@ use tch::{Kind, TchError, Tensor};
 /// How far from its code's middle a weight starts at most: a hair within, so that float rounding cannot move the code.
 const START_WITHIN: f32 = 0.49;
 
-/// Which kind of number a parameter holds; each has its own learning rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Weights,
-    Bias,
-    WeightSteps,
-    ActivationSteps,
-}
-
 /// The starting point of one layer with weights.
 #[derive(Debug)]
 struct Layer {
@@ -101,14 +92,6 @@ impl Parameters {
     /// All parameters, to be changed.
     pub fn trainable_mut(&mut self) -> &mut [Tensor] {
         &mut self.trainable
-    }
-
-    /// What each parameter is.
-    pub fn roles(&self) -> Vec<Role> {
-        let layer = [Role::Weights, Role::WeightSteps, Role::Bias];
-        let mut roles: Vec<Role> = self.layers.iter().flat_map(|_| layer).collect();
-        roles.push(Role::ActivationSteps);
-        roles
     }
 
     /// The network that the parameters stand for now.
