@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bitrack_virtual_board::{Machine, Options, TARGET_YAML, VirtualBoard};
-use bitrack_wire::client::{Client, Patience};
+use bitrack_wire::client::{Client, ClientError, Patience};
 use bitrack_wire::{RunRequest, Source};
 use probe_rs::config::Registry;
 use probe_rs::flashing::{DownloadOptions, ElfLoader, ElfOptions, build_loader};
@@ -51,9 +51,14 @@ impl BareBoard {
 
     /// As [`BareBoard::start`], on a machine of choice.
     pub fn on(machine: Machine) -> Self {
+        Self::with_runner(machine, &runner_elf(machine))
+    }
+
+    /// As [`BareBoard::on`], with a runner of choice.
+    pub fn with_runner(machine: Machine, elf: &Path) -> Self {
         let board = VirtualBoard::start(Options { machine, ..Options::default() })
             .expect("QEMU is installed by `cargo xtask setup`");
-        flash_elf(&board.probe_selector(), machine, &runner_elf(machine));
+        flash_elf(&board.probe_selector(), machine, elf);
         let path = board.serial_path().to_string_lossy().into_owned();
         let port = serialport::new(path, 115_200).timeout(Duration::from_millis(10)).open().expect("the pty opens");
         let mut client = Client::new(port, Patience { reply: Duration::from_secs(5), attempts: 3 });
@@ -64,13 +69,21 @@ impl BareBoard {
 
     /// Flashes `image` into the first slot and has the runner validate it.
     pub fn load(&mut self, image: &[u8]) {
+        self.try_load(image).expect("the image is valid");
+    }
+
+    /// As [`BareBoard::load`].
+    ///
+    /// # Errors
+    /// The runner refuses the image.
+    pub fn try_load(&mut self, image: &[u8]) -> Result<(), ClientError> {
         let mut session = attach(&self.board.probe_selector(), self.board.machine());
         let mut loader = session.target().flash_loader();
         loader.add_data(self.slot_base, image).expect("the slot is flash");
         commit(&mut session, &loader);
         restart(session);
         self.client.hello(SILENCE).expect("the runner is back");
-        self.client.load_image(0, 0, image.len() as u32, SILENCE).expect("the image is valid");
+        self.client.load_image(0, 0, image.len() as u32, SILENCE).map(|_| ())
     }
 
     /// Uploads a packed input, runs it once, and returns the packed output and the instructions it took.

@@ -1,5 +1,6 @@
 //! `cargo xtask firmware`: the runner for each board, as `target/firmware/BOARD.elf`, within its budget.
 
+pub mod single;
 pub mod toolchain;
 
 use std::fs;
@@ -62,8 +63,11 @@ pub struct Options {
     /// Only this board; repeatable. All boards when absent.
     #[arg(long = "board", value_enum)]
     boards: Vec<Board>,
-    /// Only these kernels, as `hil-agent image` lists them for an image: a runner for one network, as
-    /// `target/firmware/BOARD-single.elf`. It refuses images that need others.
+    /// Only the kernels that this image needs, a file that `hil-agent image` or `hil-agent finetune` wrote: a runner for one
+    /// candidate, as `target/firmware/BOARD-single.elf`. Repeatable: a runner for all of them. It refuses images that need others.
+    #[arg(long = "for", value_name = "IMAGE", conflicts_with = "kernels")]
+    images: Vec<PathBuf>,
+    /// Only these kernels, as `hil-agent image` lists them for an image.
     #[arg(long, value_delimiter = ',')]
     kernels: Vec<String>,
     /// Which compiler to use; the first that is complete when absent.
@@ -83,9 +87,12 @@ enum Route {
 /// # Errors
 /// When there is no toolchain, a build fails, or a runner is over its budget.
 pub fn run(options: &Options) -> Result<()> {
+    let kernels =
+        if options.images.is_empty() { options.kernels.clone() } else { single::kernels_of(&options.images)? };
+    single::check_names(&kernels)?;
     let toolchain = choose(options.toolchain)?;
     let boards = if options.boards.is_empty() { Board::value_variants() } else { &options.boards };
-    build(&toolchain, boards, &options.kernels)
+    build(&toolchain, boards, &kernels)
 }
 
 /// Builds one board with the toolchain at hand.

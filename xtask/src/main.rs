@@ -2,8 +2,8 @@
 //! firmware, run every test, check the style.
 //!
 //! Owns the knowledge of *how this repository is built and checked*: packages, toolchains, caches, budgets.
-//! Does not know what the programs do: it starts them as processes and links none of our crates, so that it
-//! compiles in seconds on a machine where nothing else builds yet.
+//! Does not know what the programs do: it starts them as processes. Of our crates it links the three small ones
+//! that tell which kernels an image needs, and nothing else, so that it compiles in seconds on a machine where nothing else builds yet.
 
 mod bench;
 mod demo;

@@ -41,6 +41,7 @@ pub fn run(options: &Options) -> Result<()> {
 fn everything(runner: &[String]) -> Result<()> {
     setup::prepare(Purpose::Test)?;
     firmware::build_all()?;
+    let singles = firmware::single::hold_to_budgets();
     timed("tests", "building", build)?;
     let speed = bench::kernels::hold_to_baseline();
     let tidiness = tidy::run(&tidy::Options::default());
@@ -49,6 +50,7 @@ fn everything(runner: &[String]) -> Result<()> {
     let lacking = tests(&["--package", "bitrack-engine", "--no-default-features", "--test", "lacking"], &[]);
     let tests = tests(&["--workspace"], runner);
     report([
+        ("runners for one network", singles),
         ("the kernels' speed", speed),
         ("tidy", tidiness),
         ("examples in docs", examples),

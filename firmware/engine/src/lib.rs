@@ -212,7 +212,7 @@ impl<'i> Engine<'i> {
         &self,
         arena: &'a mut [u8],
         input: &[u8],
-        observer: &mut impl Observer,
+        observer: &mut dyn Observer,
     ) -> Result<&'a [u8], RunError> {
         let needed = self.image.header().arena_len as usize;
         let bad_arena = RunError::BadArena { needed, have: arena.len() };

@@ -23,3 +23,8 @@ pub fn range(bytes: &[u8], off: u32, len: u32) -> Option<&[u8]> {
     let start = off as usize;
     bytes.get(start..start.checked_add(len as usize)?)
 }
+
+/// Whether `off + len <= end`.
+pub fn fits(off: u32, len: u32, end: u32) -> bool {
+    end.checked_sub(off).is_some_and(|room| len <= room)
+}

@@ -2,7 +2,7 @@
 
 use bitrack_reason::Reason;
 
-use crate::bytes::{u16_at, u32_at};
+use crate::bytes::{fits, u16_at, u32_at};
 use crate::{ALIGN, ImageError, OP_LEN, TENSOR_LEN, crc32};
 
 /// The first four bytes of every image.
@@ -121,7 +121,8 @@ impl Header {
     /// Which field contradicts the others.
     #[inline(never)]
     fn check(&self) -> Result<(), Reason> {
-        let table_end = |off: u32, count: u16, len: usize| u64::from(off) + u64::from(u32::from(count) * len as u32);
+        // Whether a table ends before `end`, without a sum that could overflow.
+        let ends_before = |off: u32, count: u16, len: usize, end: u32| fits(off, u32::from(count) * len as u32, end);
         let aligned = |off: u32| off.is_multiple_of(ALIGN as u32);
         match () {
             () if self.n_tensors == 0 => Err(Reason::TensorCount),
@@ -129,8 +130,8 @@ impl Header {
             () if !(2..24).contains(&self.section_align_log2) => Err(Reason::SectionAlign),
             () if self.model_len > self.total_len => Err(Reason::ModelLen),
             () if self.tensors_off as usize != HEADER_LEN => Err(Reason::TensorsOffset),
-            () if table_end(self.tensors_off, self.n_tensors, TENSOR_LEN) > u64::from(self.ops_off)
-                || table_end(self.ops_off, self.n_ops, OP_LEN) > u64::from(self.model_len)
+            () if !ends_before(self.tensors_off, self.n_tensors, TENSOR_LEN, self.ops_off)
+                || !ends_before(self.ops_off, self.n_ops, OP_LEN, self.model_len)
                 || !aligned(self.ops_off) =>
             {
                 Err(Reason::OpsOffset)

@@ -1,7 +1,7 @@
 //! What must hold before the first op may run: checked in full, in one place. Every length and offset is compared without sums
 //! that could overflow, in 32 bits: a board checks too, and its flash is short.
 
-use crate::bytes::{range, u16_at};
+use crate::bytes::{fits, range, u16_at};
 use crate::view::VectorLens;
 use crate::{ALIGN, Image, ImageError, NO_TENSOR, OP_LEN, Op, OpKind, Reason, Tensor, crc32};
 
@@ -123,11 +123,6 @@ fn check_scratch(image: &Image<'_>, op: &Op) -> Result<(), Reason> {
         () if !op.scratch_off.is_multiple_of(ALIGN as u32) => Err(Reason::ScratchMisaligned),
         () => Ok(()),
     }
-}
-
-/// Whether `off + len <= end`.
-fn fits(off: u32, len: u32, end: u32) -> bool {
-    end.checked_sub(off).is_some_and(|room| len <= room)
 }
 
 #[inline(never)]

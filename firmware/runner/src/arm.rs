@@ -37,7 +37,7 @@ pub unsafe fn slot_bytes(slots: &[Option<Slot>; MAX_SLOTS], index: u8) -> Option
 /// The whole program of a board.
 pub fn main<B: Firmware>() -> ! {
     let board = B::init();
-    let arena = take_arena().expect("main runs once");
+    let Some(arena) = take_arena() else { crate::session::bug() };
     Session::new(board, LinkedStack, arena).serve();
     SCB::sys_reset()
 }

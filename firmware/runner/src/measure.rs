@@ -8,7 +8,7 @@ use bitrack_wire::{LayerReport, RepeatReport, Response, RunReport, RunRequest, V
 
 use crate::board::{Board, Stack};
 use crate::paint::Pattern;
-use crate::session::send;
+use crate::session::{bug, send};
 
 /// The op that is running, for the message of a fault; [`NO_OP`] between runs.
 static CURRENT_OP: AtomicU32 = AtomicU32::new(NO_OP);
@@ -37,7 +37,6 @@ pub struct Measurement<'a, B, S> {
 
 impl<B: Board, S: Stack> Measurement<'_, B, S> {
     /// Runs as asked and sends every report but the last, which it returns.
-    #[inline(never)]
     pub fn perform(mut self, request: RunRequest) -> RunReport {
         let (first_ticks, marks) = self.painted_run();
         let mut judge = Judge::new(self.expected, self.output());
@@ -65,7 +64,6 @@ impl<B: Board, S: Stack> Measurement<'_, B, S> {
 
     /// The first run of all, warm-up or not, between painting and looking. Only here: sending reports uses stack too,
     /// and painting again would empty the caches that the warm-up has filled.
-    #[inline(never)]
     fn painted_run(&mut self) -> (u64, Marks) {
         Pattern::First.paint(self.arena);
         self.stack.paint();
@@ -82,7 +80,6 @@ impl<B: Board, S: Stack> Measurement<'_, B, S> {
     }
 
     /// A run that reports every op; returns their number and the arena's high-water mark.
-    #[inline(never)]
     fn observed_run(&mut self, request: RunRequest) -> (u16, u32) {
         Pattern::Second.paint(self.arena);
         let mut reporter = Reporter { board: self.board, seq: self.seq, request };
@@ -101,11 +98,12 @@ struct Marks {
     arena: u32,
 }
 
-/// Not inlined: one copy of the interpreter per observer is enough.
+/// One copy of the interpreter for all observers.
 #[inline(never)]
-fn run(engine: &Engine<'static>, arena: &mut [u8], input: &[u8], observer: &mut impl Observer) {
-    // Not `expect`: formatting an error that cannot be would cost kilobytes of flash.
-    let Ok(_) = engine.run(arena, input, observer) else { panic!("a loaded image runs") };
+fn run(engine: &Engine<'static>, arena: &mut [u8], input: &[u8], observer: &mut dyn Observer) {
+    if engine.run(arena, input, observer).is_err() {
+        bug();
+    }
     CURRENT_OP.store(NO_OP, Ordering::Relaxed);
 }
 

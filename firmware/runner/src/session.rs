@@ -39,7 +39,6 @@ struct Loaded {
 
 impl Loaded {
     /// Where an uploaded input lies: at the arena's end, off the image's own part.
-    #[inline(never)]
     fn staging(&self, arena_len: usize) -> Result<core::ops::Range<usize>, BoardError> {
         let input_len = self.engine.input().bytes();
         let needed = self.engine.image().header().arena_len as usize + input_len;
@@ -49,7 +48,6 @@ impl Loaded {
         }
     }
 
-    #[inline(never)]
     fn take_input(&mut self, arena: &mut [u8], offset: u32, data: &[u8]) -> Result<(), BoardError> {
         let place = self.staging(arena.len())?;
         let (at, needed) = (offset as usize, place.len());
@@ -64,7 +62,8 @@ impl Loaded {
             return Err(out_of_order);
         }
         let end = at.checked_add(data.len()).filter(|&end| end <= needed).ok_or(out_of_order)?;
-        arena[place][at..end].copy_from_slice(data);
+        let Some(target) = arena.get_mut(place).and_then(|place| place.get_mut(at..end)) else { bug() };
+        target.iter_mut().zip(data).for_each(|(target, &byte)| *target = byte);
         self.received = end;
         Ok(())
     }
@@ -78,7 +77,9 @@ impl<B: Board, S: Stack> Session<B, S> {
 
     /// Announces itself, then serves the host until it asks for a restart.
     pub fn serve(&mut self) {
-        send(&mut self.board, UNSOLICITED, &Response::Booted);
+        // A variable: as a constant it would be as long as the longest response, in flash.
+        let booted = Response::Booted;
+        send(&mut self.board, UNSOLICITED, &booted);
         let mut decoder = Decoder::new();
         loop {
             let Some(byte) = self.board.read() else { continue };
@@ -107,11 +108,13 @@ impl<B: Board, S: Stack> Session<B, S> {
             Request::ReadOutput { offset, len } => return self.read_output(seq, offset, len),
             Request::Reset => Ok(Response::Resetting),
         };
-        send(&mut self.board, seq, &reply.unwrap_or_else(Response::Error));
+        match &reply {
+            Ok(response) => send(&mut self.board, seq, response),
+            Err(error) => send(&mut self.board, seq, &Response::Error(*error)),
+        }
         if request == Request::Reset { Next::Restart } else { Next::Listen }
     }
 
-    #[inline(never)]
     fn refuse(&mut self, seq: u16, error: FrameError) -> Next {
         let error = match error {
             // Answering one's own echo would never end.
@@ -126,7 +129,6 @@ impl<B: Board, S: Stack> Session<B, S> {
         Next::Listen
     }
 
-    #[inline(never)]
     fn hello(&self) -> HelloReply {
         HelloReply {
             wire_version: WIRE_VERSION,
@@ -150,7 +152,12 @@ impl<B: Board, S: Stack> Session<B, S> {
         let outside = BoardError::OutsideSlot { offset, len, slot_len: bytes.len() as u32 };
         let end = offset.checked_add(len).ok_or(outside)?;
         let bytes = bytes.get(offset as usize..end as usize).ok_or(outside)?;
-        let engine = Engine::load(bytes, self.arena.len()).map_err(load_error)?;
+        // By reference, here as below: what was returned is not moved once more.
+        let loaded = Engine::load(bytes, self.arena.len());
+        let engine = match &loaded {
+            Ok(engine) => engine,
+            Err(error) => return Err(load_error(*error)),
+        };
         let header = engine.image().header();
         let image_id = engine.image().id();
         let info = ImageInfo {
@@ -162,11 +169,10 @@ impl<B: Board, S: Stack> Session<B, S> {
             input_len: engine.input().bytes() as u32,
             output_len: engine.output().bytes() as u32,
         };
-        self.loaded = Some(Loaded { engine, image_id, received: 0, has_output: false });
+        self.loaded = Some(Loaded { engine: *engine, image_id, received: 0, has_output: false });
         Ok(info)
     }
 
-    #[inline(never)]
     fn set_input(&mut self, offset: u32, data: &[u8]) -> Result<Response<'static>, BoardError> {
         let loaded = self.loaded.as_mut().ok_or(BoardError::NoImage)?;
         loaded.take_input(self.arena, offset, data)?;
@@ -186,7 +192,7 @@ impl<B: Board, S: Stack> Session<B, S> {
                 let vector = loaded.engine.image().vector(index).ok_or(BoardError::UnknownVector { index, count })?;
                 // An uploaded input survives: its place at the arena's end is left alone as long as it is there.
                 let keep = if loaded.received > 0 { loaded.staging(self.arena.len())?.start } else { self.arena.len() };
-                (&mut self.arena[..keep], vector.input, Some(vector.expected))
+                (self.arena.get_mut(..keep).unwrap_or_default(), vector.input, Some(vector.expected))
             }
             Source::Uploaded => {
                 let place = loaded.staging(self.arena.len())?;
@@ -194,7 +200,7 @@ impl<B: Board, S: Stack> Session<B, S> {
                 if received != needed {
                     return Err(BoardError::InputIncomplete { received, needed });
                 }
-                let (arena, input) = self.arena.split_at_mut(place.start);
+                let Some((arena, input)) = self.arena.split_at_mut_checked(place.start) else { bug() };
                 (arena, &*input, None)
             }
         };
@@ -204,7 +210,6 @@ impl<B: Board, S: Stack> Session<B, S> {
             .perform(request))
     }
 
-    #[inline(never)]
     fn read_output(&mut self, seq: u16, offset: u32, len: u16) -> Next {
         let reply = match self.loaded.as_ref().filter(|loaded| loaded.has_output) {
             None => Response::Error(BoardError::NoOutput),
@@ -223,7 +228,7 @@ fn output_chunk(output: &[u8], offset: u32, len: u16) -> Response<'_> {
     let limit = usize::from(len).min(MAX_CHUNK);
     match output.get(offset as usize..) {
         None | Some([]) => Response::Error(BoardError::OutsideOutput { offset, total }),
-        Some(rest) => Response::Output { offset, total, data: &rest[..limit.min(rest.len())] },
+        Some(rest) => Response::Output { offset, total, data: rest.get(..limit).unwrap_or(rest) },
     }
 }
 
@@ -231,6 +236,17 @@ fn output_chunk(output: &[u8], offset: u32, len: u16) -> Response<'_> {
 #[inline(never)]
 pub fn send(board: &mut impl Board, seq: u16, message: &Response<'_>) {
     let mut buf = [0; MAX_FRAME];
-    let Ok(frame) = encode(message, seq, &mut buf) else { panic!("every response fits a frame") };
+    let Ok(frame) = encode(message, seq, &mut buf) else { bug() };
     board.write(frame);
+}
+
+/// Where the runner would go on if it were wrong about itself: an image that was loaded runs, every response fits a frame. A
+/// fault, since a panic would have its place and its sentence in flash.
+#[cold]
+#[inline(never)]
+pub fn bug() -> ! {
+    #[cfg(target_arch = "arm")]
+    cortex_m::asm::udf();
+    #[cfg(not(target_arch = "arm"))]
+    panic!("the runner is wrong about itself")
 }

@@ -26,20 +26,41 @@ impl<'a> Body<'a> {
     }
 
     /// The next integer, which is `max` at most.
-    fn integer(&mut self, max: u64) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7F) << shift;
+    fn integer(&mut self, max: u32) -> Option<u32> {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = u32::from(self.byte()?);
+            // The fifth byte has room for four bits.
+            if shift == 28 && byte > 15 {
+                return None;
+            }
+            value |= (byte & 0x7F) << shift;
             if byte < 0x80 {
                 return (value <= max).then_some(value);
             }
+            shift += 7;
         }
-        None
+    }
+
+    /// The next integer of 64 bits.
+    fn long_integer(&mut self) -> Option<u64> {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = u64::from(self.byte()?);
+            // The tenth byte has room for one bit.
+            if shift == 63 && byte > 1 {
+                return None;
+            }
+            value |= (byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+            shift += 7;
+        }
     }
 
     fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = self.integer(u32::MAX.into())? as usize;
+        let len = self.integer(u32::MAX)? as usize;
         let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(bytes)
@@ -55,9 +76,11 @@ impl Stuffer<'_> {
         self.byte(value as u8);
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        self.integer(bytes.len() as u64);
-        bytes.iter().for_each(|&byte| self.byte(byte));
+    /// The first `len` of `bytes`, which are so many at least.
+    #[inline(never)]
+    fn bytes(&mut self, bytes: &[u8], len: usize) {
+        self.integer(len as u64);
+        bytes.iter().take(len).for_each(|&byte| self.byte(byte));
     }
 }
 
@@ -85,7 +108,17 @@ macro_rules! integers {
     };
 }
 
-integers!(u16 u32 u64);
+integers!(u16 u32);
+
+impl Value<'_> for u64 {
+    fn put(&self, to: &mut Stuffer<'_>) {
+        to.integer(*self);
+    }
+
+    fn take(from: &mut Body<'_>) -> Option<Self> {
+        from.long_integer()
+    }
+}
 
 impl Value<'_> for bool {
     fn put(&self, to: &mut Stuffer<'_>) {
@@ -130,7 +163,7 @@ impl<'a, T: Value<'a> + Copy + Default, const N: usize> Value<'a> for [T; N] {
 
 impl<'a> Value<'a> for &'a [u8] {
     fn put(&self, to: &mut Stuffer<'_>) {
-        to.bytes(self);
+        to.bytes(self, self.len());
     }
 
     fn take(from: &mut Body<'a>) -> Option<Self> {
@@ -140,7 +173,8 @@ impl<'a> Value<'a> for &'a [u8] {
 
 impl<const N: usize> Value<'_> for crate::Text<N> {
     fn put(&self, to: &mut Stuffer<'_>) {
-        to.bytes(self.as_bytes());
+        let (bytes, len) = self.held();
+        to.bytes(bytes, len);
     }
 
     fn take(from: &mut Body<'_>) -> Option<Self> {

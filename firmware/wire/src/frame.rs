@@ -252,7 +252,7 @@ impl Decoder {
         match (len, overrun) {
             (_, true) => Some(Err(FrameError::TooLong)),
             (0, false) => None,
-            _ => Some(unstuff(&mut self.buf[..len])),
+            _ => self.buf.get_mut(..len).map(unstuff),
         }
     }
 

@@ -42,12 +42,12 @@ impl<const N: usize> Text<N> {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+        core::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
 
-    /// Its bytes.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    /// Its bytes, and how many of them are the text.
+    pub(crate) fn held(&self) -> (&[u8], usize) {
+        (&self.bytes, self.len.into())
     }
 }
 
