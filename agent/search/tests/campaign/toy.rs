@@ -52,7 +52,7 @@ pub fn campaign(folder: &TempDir, strategy: &str) -> Campaign {
     let start = json!({
         "id": 1, "name": "toy", "model": model_path, "data": data_path, "strategy": strategy, "seed": 3,
         "budget": BUDGET, "measured": 0, "warmup": 1, "repeats": 3,
-        "limits_asked": {"flash": {"percent": 90.0}, "ram": {"percent": 80.0}, "latency": {"percent": 100.0}},
+        "limits_asked": {"flash": {"percent": 90.0}, "ram": {"percent": 90.0}, "latency": {"percent": 100.0}},
         "board_types": [{"name": "toy", "unit": "instructions", "clock_hz": 1, "slot_bytes": 65536, "arena_bytes": 65536}],
         "options": {"checkpoint-every": 2, "ddpg": {"warm-up": 2, "batch": 8, "updates-per-step": 1},
                     "one-shot": {"steps": 70, "batch": 16}},
