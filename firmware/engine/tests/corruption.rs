@@ -6,7 +6,8 @@ use bitrack_engine::{Engine, LoadError};
 use bitrack_image::builder::{ImageSpec, OpSpec};
 use bitrack_image::{HEADER_LEN, ImageError, OpKind, crc32};
 use proptest::prelude::*;
-use support::{Network, fixed_recipe, network, recipes};
+use support::recipe::recipes;
+use support::{Network, fixed_recipe, network};
 
 const ARENA: usize = 1 << 16;
 

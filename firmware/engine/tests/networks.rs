@@ -5,7 +5,8 @@ mod support;
 use bitrack_engine::{Engine, RunError};
 use bitrack_image::{Op, OpKind};
 use proptest::prelude::*;
-use support::{Recorder, fixed_recipe, network, recipes, run};
+use support::recipe::recipes;
+use support::{Recorder, fixed_recipe, network, run};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 mod overlay;
-mod recipe;
+pub mod recipe;
 
 use bitrack_engine::{Engine, Observer};
 use bitrack_image::builder::{ImageSpec, OpSpec, VectorSpec};
@@ -11,7 +11,7 @@ use bitrack_kernels::{
     Bits, Channel, ConvShape, FcShape, Overlay, PoolShape, Requant, Rescale, activations, add, conv2d, depthwise,
     fully_connected, pool, reference,
 };
-pub use recipe::{Recipe, fixed_recipe, recipes};
+pub use recipe::{Recipe, fixed_recipe};
 
 const SIDE: u16 = 6;
 
