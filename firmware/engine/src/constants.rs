@@ -26,9 +26,10 @@ pub fn words(bytes: &[u8]) -> Option<&[u32]> {
 }
 
 fn read<T: Plain>(bytes: &[u8]) -> Option<&[T]> {
-    // SAFETY: `Plain` types take any bit pattern, and `align_to` keeps alignment and bounds.
-    let (before, values, after) = unsafe { bytes.align_to::<T>() };
-    (before.is_empty() && after.is_empty()).then_some(values)
+    let start = bytes.as_ptr().cast::<T>();
+    let whole = start.is_aligned() && bytes.len().is_multiple_of(size_of::<T>());
+    // SAFETY: `Plain` types take any bit pattern; so many of them lie there, aligned.
+    whole.then(|| unsafe { core::slice::from_raw_parts(start, bytes.len() / size_of::<T>()) })
 }
 
 #[cfg(test)]

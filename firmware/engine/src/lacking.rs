@@ -29,6 +29,12 @@ pub const fn reason(kernel: Kernel) -> Reason {
         Kernel::Activations8 => Reason::LacksActivations8,
         Kernel::Activations4 => Reason::LacksActivations4,
         Kernel::Activations2 => Reason::LacksActivations2,
+        Kernel::PartialQuads => Reason::LacksPartialQuads,
+        Kernel::LongSums => Reason::LacksLongSums,
+        Kernel::Clamp => Reason::LacksClamp,
+        Kernel::DepthwiseShift => Reason::LacksDepthwiseShift,
+        Kernel::AveragePoolCut => Reason::LacksAveragePoolCut,
+        Kernel::PoolAny => Reason::LacksPoolAny,
     }
 }
 

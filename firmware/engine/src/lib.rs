@@ -14,7 +14,7 @@ mod plan;
 mod step;
 
 use bitrack_image::{Image, ImageError, Tensor};
-use bitrack_kernels::{Kernel, KernelError};
+use bitrack_kernels::{KernelError, Needs};
 use bitrack_reason::Reason;
 
 use plan::Plan;
@@ -121,10 +121,17 @@ fn check_layout(image: &Image<'_>) -> Result<(), LoadError> {
     if packed && found != known { Err(LoadError::ForeignLayout { found, known }) } else { Ok(()) }
 }
 
-/// The kernels that must be compiled in to run `image`, op by op and so with repetitions; none of an op that would be refused for
-/// another reason.
-pub fn kernels<'i>(image: &'i Image<'_>) -> impl Iterator<Item = Kernel> + use<'i> {
-    (0..image.header().n_ops).filter_map(|index| Plan::of(image, index).ok()).flat_map(|plan| plan.needs.kernels())
+/// The kernels that must be compiled in to run `image`.
+///
+/// # Errors
+/// What [`Engine::load`] would refuse for any other reason, but for constants that it reads one by one.
+pub fn kernels(image: &Image<'_>) -> Result<Needs, LoadError> {
+    check_layout(image)?;
+    let mut needs = Needs::NONE;
+    for index in 0..image.header().n_ops {
+        needs = needs.join(plan::needs_of(image, index).map_err(|what| LoadError::Op { index, what })?);
+    }
+    Ok(needs)
 }
 
 /// Looks on while ops run.
@@ -155,7 +162,11 @@ impl<'i> Engine<'i> {
     /// The first thing found wrong. No input makes it panic.
     #[inline(never)]
     pub fn load(bytes: &'i [u8], arena_bytes: usize) -> Result<Self, LoadError> {
-        let image = Image::parse(bytes)?;
+        let parsed = Image::parse(bytes);
+        let image = match &parsed {
+            Ok(image) => image,
+            Err(error) => return Err((*error).into()),
+        };
         if !is_aligned(bytes) {
             return Err(LoadError::Misaligned);
         }
@@ -163,15 +174,19 @@ impl<'i> Engine<'i> {
         if needed as usize > arena_bytes {
             return Err(LoadError::ArenaTooSmall { needed, have: arena_bytes as u32 });
         }
-        check_layout(&image)?;
+        check_layout(image)?;
         for index in 0..image.header().n_ops {
-            let plan = Plan::of(&image, index);
-            plan.and_then(|plan| plan.check_constants()).map_err(|what| LoadError::Op { index, what })?;
+            let checked = match &Plan::of(image, index) {
+                Ok(plan) => plan.check_constants(),
+                Err(what) => Err(*what),
+            };
+            checked.map_err(|what| LoadError::Op { index, what })?;
         }
-        let tensor = |index, field| image.tensor(index).ok_or(ImageError::BadHeader { field });
-        let input = tensor(image.header().input, Reason::Input)?;
-        let output = tensor(image.header().output, Reason::Output)?;
-        Ok(Self { image, input, output })
+        // The header's own checks: both exist.
+        match (image.tensor(image.header().input), image.tensor(image.header().output)) {
+            (Some(input), Some(output)) => Ok(Self { image: *image, input, output }),
+            _ => Err(ImageError::BadHeader { field: Reason::Output }.into()),
+        }
     }
 
     /// The image.
@@ -221,7 +236,7 @@ impl<'i> Engine<'i> {
         }
         let (needed, have) = (self.input.bytes(), input.len());
         let place = arena.get_mut(plan::span(&self.input)).ok_or(bad_arena)?;
-        if needed != have {
+        if needed != have || place.len() != have {
             return Err(RunError::InputLength { needed, have });
         }
         place.copy_from_slice(input);

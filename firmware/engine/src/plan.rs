@@ -21,8 +21,6 @@ pub struct Plan<'i> {
     pub out_bits: Bits,
     pub in_zero: u8,
     pub requant: Requant,
-    /// The kernels that must be compiled in to run it.
-    pub needs: Needs,
     pub call: Call<'i>,
 }
 
@@ -80,21 +78,19 @@ impl<'i> Plan<'i> {
         if op.variant != 0 {
             return Err(Reason::Variant);
         }
-        let needs = needs(image, op, input, output)?;
-        if let Some(kernel) = needs.missing() {
+        let (widths, requant) = (Widths::of(op, input, output)?, requant(op, output));
+        if let Some(kernel) = needs(image, op, input, output, widths)?.missing() {
             return Err(lacking::reason(kernel));
         }
-        let requant = Requant { shift: op.shift, out_zero: output.zero, act_min: op.act_min, act_max: op.act_max };
         let plan = Self {
             input: span(input),
             output: span(output),
             scratch: scratch(op),
-            in_bits: bits(input.bits)?,
-            out_bits: bits(output.bits)?,
+            in_bits: widths.input,
+            out_bits: widths.output,
             in_zero: input.zero,
             requant,
-            needs,
-            call: call(image, op, input, output, requant)?,
+            call: call(image, op, input, output, widths)?,
         };
         plan.check_overlap()?;
         Ok(plan)
@@ -155,61 +151,97 @@ impl<'i> Plan<'i> {
     }
 }
 
-/// The kernels that an op needs.
-#[inline(never)]
-fn needs(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor) -> Result<Needs, Reason> {
-    let (in_bits, out_bits) = (bits(input.bits)?, bits(output.bits)?);
-    Ok(match op.kind {
-        OpKind::Conv2d => conv2d::needs(bits(op.w_bits)?, in_bits, out_bits),
-        OpKind::DepthwiseConv2d => {
-            depthwise::needs(&conv_shape(op, input, output), op.shift, bits(op.w_bits)?, in_bits, out_bits)
-        }
-        OpKind::FullyConnected => fully_connected::needs(bits(op.w_bits)?, in_bits, out_bits),
-        OpKind::AveragePool => pool::average_needs(in_bits, out_bits),
-        OpKind::MaxPool => pool::max_needs(in_bits, out_bits),
-        OpKind::Add => add::needs([in_bits, bits(second(image, op)?.bits)?, out_bits]),
-        OpKind::Reshape if in_place(input, output)? => Needs::NONE,
+/// The kernels that op `index` needs.
+///
+/// # Errors
+/// As [`Plan::of`].
+pub fn needs_of(image: &Image<'_>, index: u16) -> Result<Needs, Reason> {
+    Plan::of(image, index)?;
+    let op = image.op(index).ok_or(Reason::RecordMissing)?;
+    let input = image.tensor(op.in0).ok_or(Reason::NoFirstInput)?;
+    let output = image.tensor(op.out).ok_or(Reason::NoOutput)?;
+    needs(image, &op, &input, &output, Widths::of(&op, &input, &output)?)
+}
+
+fn requant(op: &Op, output: &Tensor) -> Requant {
+    Requant { shift: op.shift, out_zero: output.zero, act_min: op.act_min, act_max: op.act_max }
+}
+
+/// How wide an op's values are.
+#[derive(Clone, Copy)]
+struct Widths {
+    input: Bits,
+    /// Means nothing where there are none.
+    weights: Bits,
+    output: Bits,
+}
+
+impl Widths {
+    #[inline(never)]
+    fn of(op: &Op, input: &Tensor, output: &Tensor) -> Result<Self, Reason> {
+        let weights = if op.kind.has_weights() { bits(op.w_bits)? } else { Bits::B8 };
+        Ok(Self { input: bits(input.bits)?, weights, output: bits(output.bits)? })
+    }
+}
+
+/// The kernels that an op needs. Inlined, so that a build computes only what it might lack.
+#[inline(always)]
+fn needs(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor, widths: Widths) -> Result<Needs, Reason> {
+    let (shape, requant) = (&conv_shape(op, input, output), requant(op, output));
+    let Widths { input: in_bits, weights: w_bits, output: out_bits } = widths;
+    let needs = match op.kind {
+        OpKind::Conv2d => conv2d::needs(shape, requant, w_bits, in_bits, out_bits),
+        OpKind::DepthwiseConv2d => depthwise::needs(shape, requant, w_bits, out_bits),
+        OpKind::FullyConnected => fully_connected::needs(&fc_shape(input, output), requant, w_bits, in_bits, out_bits),
+        OpKind::AveragePool => pool::average_needs(&pool_shape(op, input, output), op.shift),
+        OpKind::MaxPool => pool::max_needs(&pool_shape(op, input, output)),
+        OpKind::Add => add::NEEDS.join(Needs::activations(bits(second(image, op)?.bits)?)),
+        OpKind::Reshape if in_place(input, output, in_bits) => Needs::NONE,
         OpKind::Reshape => reshape::NEEDS,
         OpKind::Softmax => softmax::NEEDS,
-    })
+    };
+    Ok(needs.join(Needs::activations(in_bits)).join(Needs::activations(out_bits)))
 }
 
 /// Operators of which nothing is compiled in were refused by their needs; that they are left out here is for the compiler to see.
 #[inline(never)]
-fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, requant: Requant) -> Result<Call<'i>, Reason> {
+fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, widths: Widths) -> Result<Call<'i>, Reason> {
+    let Widths { input: in_bits, weights: w_bits, output: out_bits } = widths;
     match op.kind {
-        OpKind::Conv2d if conv2d::BUILT => {
-            let (shape, w_bits) = (conv_shape(op, input, output), bits(op.w_bits)?);
+        OpKind::Conv2d | OpKind::DepthwiseConv2d if conv2d::BUILT || depthwise::BUILT => {
+            let shape = conv_shape(op, input, output);
             shape.validate().map_err(shape_error)?;
-            check_scratch(op, conv2d::scratch_len(&shape, w_bits, bits(input.bits)?, bits(output.bits)?))?;
+            if depthwise::BUILT && op.kind == OpKind::DepthwiseConv2d {
+                // Nothing but the number of channels is left to be wrong.
+                shape.validate_depthwise().map_err(|_| Reason::ChannelMultiplier)?;
+                check_scratch(op, depthwise::scratch_len(&shape, w_bits, in_bits, out_bits))?;
+                return Ok(Call::Depthwise(shape, weights(image, op, w_bits, depthwise::weights_len(&shape, w_bits))?));
+            }
+            check_scratch(op, conv2d::scratch_len(&shape, w_bits, in_bits, out_bits))?;
             Ok(Call::Conv2d(shape, weights(image, op, w_bits, conv2d::weights_len(&shape, w_bits))?))
         }
-        OpKind::DepthwiseConv2d if depthwise::BUILT => {
-            let (shape, w_bits) = (conv_shape(op, input, output), bits(op.w_bits)?);
-            shape.validate_depthwise().map_err(shape_error)?;
-            check_scratch(op, depthwise::scratch_len(&shape, w_bits, bits(input.bits)?, bits(output.bits)?))?;
-            Ok(Call::Depthwise(shape, weights(image, op, w_bits, depthwise::weights_len(&shape, w_bits))?))
-        }
         OpKind::FullyConnected if fully_connected::BUILT => {
-            let shape = FcShape { in_features: input.c.into(), out_features: output.c.into() };
-            let w_bits = bits(op.w_bits)?;
+            let shape = fc_shape(input, output);
             shape.validate().map_err(shape_error)?;
-            check_scratch(op, fully_connected::scratch_len(&shape, w_bits, bits(input.bits)?, bits(output.bits)?))?;
+            check_scratch(op, fully_connected::scratch_len(&shape, w_bits, in_bits, out_bits))?;
             let weights_len = fully_connected::weights_len(&shape, w_bits);
             Ok(Call::FullyConnected(shape, weights(image, op, w_bits, weights_len)?))
         }
         OpKind::AveragePool if pool::AVERAGE_BUILT => {
-            let shape = pool_shape(op, input, output)?;
+            let shape = pool_shape(op, input, output);
+            shape.validate().map_err(shape_error)?;
             if u32::from(op.k_h) * u32::from(op.k_w) > pool::MAX_AVERAGE_WINDOW {
                 return Err(Reason::AverageWindow);
             }
-            Ok(Call::AveragePool(shape, rescale(op, requant)?))
+            Ok(Call::AveragePool(shape, rescale(op, output)?))
         }
         OpKind::MaxPool if pool::MAX_BUILT => {
-            Ok(Call::MaxPool(pool_shape(op, input, output)?, max_rescale(op, input, output, requant)?))
+            let shape = pool_shape(op, input, output);
+            shape.validate().map_err(shape_error)?;
+            Ok(Call::MaxPool(shape, max_rescale(op, input, output)?))
         }
         OpKind::Add if add::BUILT => Ok(Call::Add(addition(image, op, output)?)),
-        OpKind::Reshape => reshaping(input, output).map(Call::Reshape),
+        OpKind::Reshape => reshaping(input, output, in_bits).map(Call::Reshape),
         OpKind::Softmax if softmax::BUILT => softmax_call(image, op, input),
         _ => Err(Reason::UnknownOperator),
     }
@@ -232,8 +264,12 @@ fn conv_shape(op: &Op, input: &Tensor, output: &Tensor) -> ConvShape {
     }
 }
 
-fn pool_shape(op: &Op, input: &Tensor, output: &Tensor) -> Result<PoolShape, Reason> {
-    let shape = PoolShape {
+fn fc_shape(input: &Tensor, output: &Tensor) -> FcShape {
+    FcShape { in_features: input.c.into(), out_features: output.c.into() }
+}
+
+fn pool_shape(op: &Op, input: &Tensor, output: &Tensor) -> PoolShape {
+    PoolShape {
         in_h: input.h,
         in_w: input.w,
         channels: input.c,
@@ -245,9 +281,7 @@ fn pool_shape(op: &Op, input: &Tensor, output: &Tensor) -> Result<PoolShape, Rea
         stride_w: op.stride_w,
         pad_top: op.pad_top,
         pad_left: op.pad_left,
-    };
-    shape.validate().map_err(shape_error)?;
-    Ok(shape)
+    }
 }
 
 fn check_scratch(op: &Op, needed: usize) -> Result<(), Reason> {
@@ -264,14 +298,14 @@ fn weights<'i>(image: &Image<'i>, op: &Op, bits: Bits, needed: usize) -> Result<
     Ok(Weights { bits, packed, channels })
 }
 
-fn rescale(op: &Op, requant: Requant) -> Result<Rescale, Reason> {
+fn rescale(op: &Op, output: &Tensor) -> Result<Rescale, Reason> {
     let mult = op.params[0];
-    if mult < 0 { Err(Reason::PoolMultiplier) } else { Ok(Rescale { mult, requant }) }
+    if mult < 0 { Err(Reason::PoolMultiplier) } else { Ok(Rescale { mult, requant: requant(op, output) }) }
 }
 
-fn max_rescale(op: &Op, input: &Tensor, output: &Tensor, requant: Requant) -> Result<Option<Rescale>, Reason> {
+fn max_rescale(op: &Op, input: &Tensor, output: &Tensor) -> Result<Option<Rescale>, Reason> {
     match op.params[1] {
-        0 => rescale(op, requant).map(Some),
+        0 => rescale(op, output).map(Some),
         1 if input.bits == output.bits => Ok(None),
         1 => Err(Reason::MaxPoolWidths),
         _ => Err(Reason::MaxPoolFlag),
@@ -295,14 +329,13 @@ fn addition(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<Addition, Rea
 }
 
 /// Whether a reshape has nothing to do: input and output are the same bytes at the same place.
-fn in_place(input: &Tensor, output: &Tensor) -> Result<bool, Reason> {
-    let same_bytes = reshape::is_alias(input.c.into(), output.c.into(), bits(input.bits)?);
-    Ok(same_bytes && span(input) == span(output))
+fn in_place(input: &Tensor, output: &Tensor, bits: Bits) -> bool {
+    reshape::is_alias(input.c.into(), output.c.into(), bits) && span(input) == span(output)
 }
 
-fn reshaping(input: &Tensor, output: &Tensor) -> Result<Reshaping, Reason> {
+fn reshaping(input: &Tensor, output: &Tensor, bits: Bits) -> Result<Reshaping, Reason> {
     within_kernels(input)?;
-    let in_place = in_place(input, output)?;
+    let in_place = in_place(input, output, bits);
     // The only op whose output the format lets lie where its input does.
     if !in_place && overlap(span(input), span(output)) {
         return Err(Reason::OutputOnInput);
@@ -333,6 +366,7 @@ fn within_kernels(tensor: &Tensor) -> Result<(), Reason> {
     if values > 1 << 27 { Err(Reason::TooLarge) } else { Ok(()) }
 }
 
+#[inline(never)]
 fn shape_error(error: ShapeError) -> Reason {
     match error {
         ShapeError::Zero => Reason::ZeroSize,
@@ -344,6 +378,7 @@ fn shape_error(error: ShapeError) -> Reason {
     }
 }
 
+#[inline(never)]
 fn bits(width: u8) -> Result<Bits, Reason> {
     Bits::try_from(width).map_err(|_| Reason::TensorBits)
 }

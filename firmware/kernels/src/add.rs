@@ -1,7 +1,7 @@
 //! Residual addition of two tensors of one shape.
 
 use crate::buffers::{self, Input, Output, Overlay};
-use crate::error::check_len;
+use crate::error::{check_len, constant};
 use crate::runs::Sum;
 use crate::shape::ShapeError;
 use crate::{Bits, Kernel, KernelError, Needs, activations};
@@ -49,10 +49,10 @@ impl AddArgs<'_> {
             return Err(ShapeError::TooLarge.into());
         }
         if self.act_min > self.act_max || self.act_max > self.out_bits.max_activation() {
-            return Err(KernelError::Constant { name: "activation range" });
+            return Err(constant("activation range"));
         }
         if self.shift > 31 {
-            return Err(KernelError::Constant { name: "shift" });
+            return Err(constant("shift"));
         }
         check_len("input1", self.input1.len(), self.bytes(self.bits1))?;
         check_len("input2", self.input2.len(), self.bytes(self.bits2))?;
@@ -71,10 +71,8 @@ impl AddArgs<'_> {
 /// Whether it is compiled in.
 pub const BUILT: bool = Kernel::Add.is_built();
 
-/// What must be compiled in, by the widths of inputs and output.
-pub const fn needs([bits1, bits2, out_bits]: [Bits; 3]) -> Needs {
-    Needs::of(Kernel::Add).and_activations(bits1, out_bits).and_activations(bits2, bits2)
-}
+/// What must be compiled in beside the widths of all three tensors.
+pub const NEEDS: Needs = Needs::of(Kernel::Add);
 
 /// How an output of so many bytes may lie over an input of so many: sums are written from the front on, each after its summands were
 /// read. One that is not longer than an input may take its place.

@@ -21,6 +21,11 @@ impl Bits {
         self as u8
     }
 
+    /// How often 8 is halved to get the width.
+    pub(crate) const fn halvings(self) -> u32 {
+        2 - (self as u32 >> 2)
+    }
+
     /// How many values share a byte.
     pub const fn per_byte(self) -> usize {
         8 / self as usize

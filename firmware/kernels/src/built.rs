@@ -1,7 +1,9 @@
 //! Which kernels are compiled in. All of them, unless a build names the features it wants: a runner for one network leaves out
 //! what that does not use. Who runs kernels asks for what is [missing](Needs::missing) first.
 
-use crate::Bits;
+use crate::matmul::BLOCK;
+use crate::quads::QUAD;
+use crate::{Bits, Requant};
 
 macro_rules! kernels {
     ($($(#[$doc:meta])* $kernel:ident $name:literal,)*) => {
@@ -82,17 +84,18 @@ kernels! {
     Activations4 "activations-4",
     /// 2-bit activations of all operators.
     Activations2 "activations-2",
-}
-
-impl Kernel {
-    /// That of activations of a width.
-    pub const fn of_activations(bits: Bits) -> Self {
-        match bits {
-            Bits::B8 => Kernel::Activations8,
-            Bits::B4 => Kernel::Activations4,
-            Bits::B2 => Kernel::Activations2,
-        }
-    }
+    /// Outputs of convolutions and fully connected layers whose channels are no multiple of four.
+    PartialQuads "partial-quads",
+    /// Convolutions and fully connected layers over more than 256 values, or with a left shift.
+    LongSums "long-sums",
+    /// Convolutions and fully connected layers whose activation is narrower than their output's range.
+    Clamp "clamp",
+    /// Depthwise convolutions with a left shift.
+    DepthwiseShift "depthwise-shift",
+    /// Average pooling with windows that padding cuts, or a left shift of more than six bits.
+    AveragePoolCut "average-pool-cut",
+    /// Pooling of channels that are no multiple of four, or over windows of more than 257 values.
+    PoolAny "pool-any",
 }
 
 /// The kernels that an operator needs.
@@ -127,10 +130,26 @@ impl Needs {
         Needs(self.0 | 1 << kernel as u32)
     }
 
-    /// Those of activations too. Out of line: inlined into every operator's needs, it is a table in each.
-    #[inline(never)]
-    pub(crate) const fn and_activations(self, input: Bits, output: Bits) -> Self {
-        self.and(Kernel::of_activations(input)).and(Kernel::of_activations(output))
+    /// One more if `wanted`.
+    pub(crate) const fn and_if(self, wanted: bool, kernel: Kernel) -> Self {
+        Needs(self.0 | (wanted as u32) << kernel as u32)
+    }
+
+    /// What the outputs of a matrix product need: `channels` of them, each a sum of `k` values.
+    pub(crate) const fn and_outputs(self, channels: usize, k: usize, requant: Requant, out_bits: Bits) -> Self {
+        self.and_if(!channels.is_multiple_of(QUAD), Kernel::PartialQuads)
+            .and_if(k > BLOCK || requant.shift > 0, Kernel::LongSums)
+            .and_if(!requant.is_full_range(out_bits), Kernel::Clamp)
+    }
+
+    /// What every operator needs for an input or an output of a width. The three lie side by side: a shift instead of a table.
+    pub const fn activations(bits: Bits) -> Self {
+        Needs(Needs::of(Kernel::Activations8).0 << bits.halvings())
+    }
+
+    /// These and those.
+    pub const fn join(self, other: Needs) -> Self {
+        Needs(self.0 | other.0)
     }
 
     /// The first that is not compiled in.
@@ -149,8 +168,50 @@ impl Needs {
     }
 }
 
+/// The only width of three that is compiled in, for the compiler to know: what others would need goes. `bits` where there are more.
+#[inline(always)]
+const fn known(bits: Bits, [of_b8, of_b4, of_b2]: [bool; 3]) -> Bits {
+    match (of_b8, of_b4, of_b2) {
+        (true, false, false) => Bits::B8,
+        (false, true, false) => Bits::B4,
+        (false, false, true) => Bits::B2,
+        _ => bits,
+    }
+}
+
+/// The width of activations, as far as it can be known.
+#[inline(always)]
+pub(crate) const fn activations(bits: Bits) -> Bits {
+    let [b8, b4, b2] = [Kernel::Activations8, Kernel::Activations4, Kernel::Activations2];
+    known(bits, [b8.is_built(), b4.is_built(), b2.is_built()])
+}
+
+/// The width of a convolution's weights, likewise.
+#[inline(always)]
+pub(crate) const fn conv2d_weights(bits: Bits) -> Bits {
+    let b4 = Kernel::Conv2dW4A8.is_built() || Kernel::Conv2dW4Narrow.is_built();
+    let b2 = Kernel::Conv2dW2A8.is_built() || Kernel::Conv2dW2Narrow.is_built();
+    known(bits, [Kernel::Conv2dW8.is_built(), b4, b2])
+}
+
+/// The width of a fully connected layer's weights, likewise.
+#[inline(always)]
+pub(crate) const fn fully_connected_weights(bits: Bits) -> Bits {
+    let b4 = Kernel::FullyConnectedW4A8.is_built() || Kernel::FullyConnectedW4Narrow.is_built();
+    known(bits, [Kernel::FullyConnectedW8.is_built(), b4, Kernel::FullyConnectedW2.is_built()])
+}
+
+/// The width of a depthwise convolution's weights, likewise.
+#[inline(always)]
+pub(crate) const fn depthwise_weights(bits: Bits) -> Bits {
+    let [b8, b4, b2] = [Kernel::DepthwiseW8, Kernel::DepthwiseW4, Kernel::DepthwiseW2];
+    known(bits, [b8.is_built(), b4.is_built(), b2.is_built()])
+}
+
+/// Whether any activations are narrower than a byte.
+pub(crate) const NARROW: bool = Kernel::Activations4.is_built() || Kernel::Activations2.is_built();
+
 /// Where a kernel would be that nobody may ask for, since it was [missing](Needs::missing).
-#[cfg(target_arch = "arm")]
 pub(crate) use crate::parts::bug as missing;
 
 /// `$of_b8`, `$of_b4` or `$of_b2` by the width of activations, as far as compiled in.
@@ -186,6 +247,15 @@ mod tests {
     fn this_build_lacks_nothing() {
         assert!(Kernel::ALL.iter().all(|kernel| kernel.is_built()));
         assert!(Kernel::ALL.iter().all(|&kernel| Needs::of(kernel).missing().is_none()));
+    }
+
+    #[test]
+    fn activations_are_named_by_their_width() {
+        for (bits, kernel) in
+            [(Bits::B8, Kernel::Activations8), (Bits::B4, Kernel::Activations4), (Bits::B2, Kernel::Activations2)]
+        {
+            assert_eq!(Needs::activations(bits), Needs::of(kernel));
+        }
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use crate::buffers::{self, Input, Output, Overlay, Way};
 use crate::columns::{Order, Windows, as_words};
-use crate::error::{check_len, check_words};
+use crate::error::{check_len, check_words, constant};
 use crate::matmul::{Columns, Panel, layout};
 use crate::parts::Parts;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvShape, Kernel, KernelError, Needs, activations};
+use crate::{Bits, ConvShape, Kernel, KernelError, Needs, activations, built};
 
 /// Operands of a convolution or depthwise convolution.
 pub struct ConvArgs<'a> {
@@ -45,7 +45,7 @@ impl ConvArgs<'_> {
     ) -> Result<Way, KernelError> {
         self.requant.validate(self.out_bits)?;
         if self.in_zero > self.in_bits.max_activation() {
-            return Err(KernelError::Constant { name: "in_zero" });
+            return Err(constant("in_zero"));
         }
         check_len("channels", self.channels.len(), usize::from(self.shape.out_c))?;
         check_len("input", self.input.len(), self.shape.input_bytes(self.in_bits))?;
@@ -63,6 +63,7 @@ const fn k4(shape: &ConvShape) -> usize {
 }
 
 /// Bytes of the packed weights, a multiple of 4.
+#[cfg_attr(not(feature = "all"), inline(never))]
 pub const fn weights_len(shape: &ConvShape, w_bits: Bits) -> usize {
     layout::weights_len(shape.out_c as usize, k4(shape), w_bits)
 }
@@ -87,8 +88,8 @@ pub const BUILT: bool = Kernel::Conv2dW8.is_built()
     || Kernel::Conv2dW2A8.is_built()
     || Kernel::Conv2dW2Narrow.is_built();
 
-/// What must be compiled in.
-pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
+/// What must be compiled in beside the widths of input and output.
+pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
     let kernel = match (w_bits, in_bits) {
         (Bits::B8, _) => Kernel::Conv2dW8,
         (Bits::B4, Bits::B8) => Kernel::Conv2dW4A8,
@@ -96,7 +97,7 @@ pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
         (Bits::B2, Bits::B8) => Kernel::Conv2dW2A8,
         (Bits::B2, _) => Kernel::Conv2dW2Narrow,
     };
-    Needs::of(kernel).and_activations(in_bits, out_bits)
+    Needs::of(kernel).and_outputs(shape.out_c as usize, k4(shape), requant, out_bits)
 }
 
 /// How the output may lie over the input: two pixels at a time, in order, windows are expanded to scratch before their outputs are
@@ -110,6 +111,8 @@ pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Overlay {
 #[inline(never)]
 pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, in_zero, requant, .. } = args;
+    let (in_bits, out_bits) = (built::activations(in_bits), built::activations(out_bits));
+    let w_bits = built::conv2d_weights(w_bits);
     shape.validate()?;
     let scratch_len = scratch_len(&shape, w_bits, in_bits, out_bits);
     args.validate(weights_len(&shape, w_bits), scratch_len, |shape, input, output| {

@@ -2,6 +2,7 @@
 
 use crate::ShapeError;
 use crate::buffers::Output;
+use crate::parts::SHORT;
 
 /// Why a kernel did not run. Every buffer is checked before the first value is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +50,29 @@ impl core::fmt::Display for KernelError {
 impl core::error::Error for KernelError {}
 
 impl From<ShapeError> for KernelError {
+    #[inline(always)]
     fn from(error: ShapeError) -> Self {
-        KernelError::Shape(error)
+        if SHORT { REFUSED } else { KernelError::Shape(error) }
     }
 }
 
+/// A constant out of range.
+#[inline(always)]
+pub(crate) const fn constant(name: &'static str) -> KernelError {
+    if SHORT { REFUSED } else { KernelError::Constant { name } }
+}
+
+/// What a runner for one network says of whatever it is: nobody sees it, since the engine has asked all this before, and one
+/// value for all takes the least flash.
+const REFUSED: KernelError = KernelError::Constant { name: "" };
+
 /// Checks that `got` is exactly `want`.
 pub(crate) fn check_len(buffer: &'static str, got: usize, want: usize) -> Result<(), KernelError> {
-    if got == want { Ok(()) } else { Err(KernelError::Length { buffer, got, want }) }
+    match got == want {
+        true => Ok(()),
+        false if SHORT => Err(REFUSED),
+        false => Err(KernelError::Length { buffer, got, want }),
+    }
 }
 
 /// Checks that `weights` are exactly `want` bytes and `scratch` at least as many as it must be, and that both start at word
@@ -65,10 +81,12 @@ pub(crate) fn check_len(buffer: &'static str, got: usize, want: usize) -> Result
 pub(crate) fn check_words(weights: (&[u8], usize), scratch: (&Output<'_>, usize)) -> Result<(), KernelError> {
     check_len("weights", weights.0.len(), weights.1)?;
     if scratch.0.len() < scratch.1 {
-        return Err(KernelError::Length { buffer: "scratch", got: scratch.0.len(), want: scratch.1 });
+        let (got, want) = (scratch.0.len(), scratch.1);
+        return Err(if SHORT { REFUSED } else { KernelError::Length { buffer: "scratch", got, want } });
     }
     match (weights.0.as_ptr().addr() | scratch.0.pointer().addr()).is_multiple_of(4) {
         true => Ok(()),
+        false if SHORT => Err(REFUSED),
         false => Err(KernelError::Misaligned { buffer: "weights or scratch" }),
     }
 }

@@ -5,7 +5,7 @@ use crate::columns::{Lane, Order, Writer};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::requant::{Channel, Requant};
-use crate::{Bits, FcShape, Kernel, KernelError, Needs};
+use crate::{Bits, FcShape, Kernel, KernelError, Needs, built};
 
 /// Operands of a fully connected layer.
 pub struct FcArgs<'a> {
@@ -58,6 +58,7 @@ const fn order(in_bits: Bits) -> Order {
 }
 
 /// Bytes of the packed weights, a multiple of 4.
+#[cfg_attr(not(feature = "all"), inline(never))]
 pub const fn weights_len(shape: &FcShape, w_bits: Bits) -> usize {
     layout::weights_len(shape.out_features as usize, k8(shape), w_bits)
 }
@@ -93,15 +94,15 @@ pub const BUILT: bool = Kernel::FullyConnectedW8.is_built()
     || Kernel::FullyConnectedW4Narrow.is_built()
     || Kernel::FullyConnectedW2.is_built();
 
-/// What must be compiled in.
-pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
+/// What must be compiled in beside the widths of input and output.
+pub const fn needs(shape: &FcShape, requant: Requant, w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
     let kernel = match (w_bits, in_bits) {
         (Bits::B8, _) => Kernel::FullyConnectedW8,
         (Bits::B4, Bits::B8) => Kernel::FullyConnectedW4A8,
         (Bits::B4, _) => Kernel::FullyConnectedW4Narrow,
         (Bits::B2, _) => Kernel::FullyConnectedW2,
     };
-    Needs::of(kernel).and_activations(in_bits, out_bits)
+    Needs::of(kernel).and_outputs(shape.out_features as usize, k8(shape), requant, out_bits)
 }
 
 /// Runs the layer.
@@ -109,12 +110,13 @@ pub const fn needs(w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
 pub fn run(mut args: FcArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
     let k = k8(&args.shape);
-    let bits = [args.w_bits, args.in_bits, args.out_bits];
+    let (in_bits, out_bits) = (built::activations(args.in_bits), built::activations(args.out_bits));
+    let bits = [built::fully_connected_weights(args.w_bits), in_bits, out_bits];
     let panel = Panel::new::<1>(args.weights, args.channels, k, bits, args.requant);
     let words = args.scratch.pointer().cast::<u32>();
     // SAFETY: `validate` found room for so many words, aligned, over nothing but what of the input was read.
-    let mut writer = unsafe { Writer::at(words, k / 2, Lane::ALONE, order(args.in_bits)) };
-    writer.expand(args.input, args.shape.in_features as usize, args.in_bits);
+    let mut writer = unsafe { Writer::at(words, k / 2, Lane::ALONE, order(in_bits)) };
+    writer.expand(args.input, args.shape.in_features as usize, in_bits);
     writer.fill(0, k - args.shape.in_features as usize);
     let sums = [writer.sum()];
     // SAFETY: the writer is done.
@@ -122,6 +124,6 @@ pub fn run(mut args: FcArgs<'_>) -> Result<(), KernelError> {
     panel.run(&Columns { words, sums }, &args.output, [0]);
     // SAFETY: nothing else is touched meanwhile.
     let output = unsafe { args.output.bytes() };
-    args.requant.clamp_tensor(output, args.shape.out_features as usize, args.out_bits);
+    args.requant.clamp_tensor(output, args.shape.out_features as usize, out_bits);
     Ok(())
 }

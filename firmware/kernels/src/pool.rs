@@ -3,13 +3,13 @@
 use core::ops::Range;
 
 use crate::buffers::{self, Input, Output, Overlay};
-use crate::error::check_len;
+use crate::error::{check_len, constant};
 use crate::parts::{self, Parts};
 use crate::quads::{self, QUAD, quad_bytes};
 use crate::requant::{Requant, Rescale, multiply_round, requantize};
-use crate::runs::Run;
+use crate::runs::{MAX_PLAIN_RUN, Run};
 use crate::shape::ShapeError;
-use crate::{Bits, Kernel, KernelError, Needs, PoolShape, activations};
+use crate::{Bits, Kernel, KernelError, Needs, PoolShape, activations, built};
 
 /// Operands of average pooling.
 ///
@@ -63,15 +63,37 @@ pub const AVERAGE_BUILT: bool = Kernel::AveragePool.is_built();
 /// Whether max pooling is compiled in.
 pub const MAX_BUILT: bool = Kernel::MaxPool.is_built();
 
-/// What average pooling needs compiled in.
-pub const fn average_needs(in_bits: Bits, out_bits: Bits) -> Needs {
-    Needs::of(Kernel::AveragePool).and_activations(in_bits, out_bits)
+/// What average pooling needs compiled in beside the widths of input and output.
+pub const fn average_needs(shape: &PoolShape, shift: u8) -> Needs {
+    let needs = Needs::of(Kernel::AveragePool);
+    if !AVERAGE_BUILT {
+        return needs;
+    }
+    let whole = is_whole(shape.out_h, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h)
+        && is_whole(shape.out_w, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w);
+    and_runs(needs, shape).and_if(!whole || shift > MAX_SHORT_SHIFT, Kernel::AveragePoolCut)
 }
 
-/// What max pooling needs compiled in.
-pub const fn max_needs(in_bits: Bits, out_bits: Bits) -> Needs {
-    Needs::of(Kernel::MaxPool).and_activations(in_bits, out_bits)
+/// What max pooling needs compiled in beside the widths of input and output.
+pub const fn max_needs(shape: &PoolShape) -> Needs {
+    let needs = Needs::of(Kernel::MaxPool);
+    if MAX_BUILT { and_runs(needs, shape) } else { needs }
 }
+
+/// A run is a row of a window at most, or all of its rows.
+const fn and_runs(needs: Needs, shape: &PoolShape) -> Needs {
+    let plain =
+        (shape.channels as usize).is_multiple_of(QUAD) && shape.k_h as usize * shape.k_w as usize <= MAX_PLAIN_RUN;
+    needs.and_if(!plain, Kernel::PoolAny)
+}
+
+/// Whether padding cuts no window along an axis.
+const fn is_whole(out: u16, stride: u16, pad: u16, kernel: u16, size: u16) -> bool {
+    pad == 0 && (out as u32).saturating_sub(1) * stride as u32 + kernel as u32 <= size as u32
+}
+
+/// The largest shift at which the sum of a whole window is rescaled in 32 bits.
+const MAX_SHORT_SHIFT: u8 = 6;
 
 /// How the output of either kind may lie over the input: pixels are computed in order, four channels after four, of which each is
 /// written while others of its pixel are still to be read.
@@ -82,7 +104,8 @@ pub fn overlay(shape: &PoolShape, in_bits: Bits, out_bits: Bits) -> Overlay {
 /// Average pooling.
 #[inline(never)]
 pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
-    let AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
+    let AverageArgs { shape, in_zero, rescale, input, output, .. } = args;
+    let (in_bits, out_bits) = (built::activations(args.in_bits), built::activations(args.out_bits));
     validate(&shape, in_bits, out_bits, &input, &output)?;
     rescale.requant.validate(out_bits)?;
     let full = u32::from(shape.k_h) * u32::from(shape.k_w);
@@ -91,7 +114,8 @@ pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
     }
     for_each_quad(&shape, [in_bits, out_bits], input, &output, &|window| {
         let count = window.len() as u32;
-        let mult = if count == full { i64::from(rescale.mult) } else { stretched(rescale.mult as u32, full, count) };
+        let whole = !Kernel::AveragePoolCut.is_built() || count == full;
+        let mult = if whole { i64::from(rescale.mult) } else { stretched(rescale.mult as u32, full, count) };
         window.sums().map(|sum| average_of(sum - count as i32 * i32::from(in_zero), mult, rescale.requant))
     });
     Ok(())
@@ -100,11 +124,12 @@ pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
 /// Max pooling.
 #[inline(never)]
 pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
-    let MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output } = args;
+    let MaxArgs { shape, in_zero, rescale, input, output, .. } = args;
+    let (in_bits, out_bits) = (built::activations(args.in_bits), built::activations(args.out_bits));
     validate(&shape, in_bits, out_bits, &input, &output)?;
     match rescale {
         Some(rescale) => rescale.requant.validate(out_bits)?,
-        None if in_bits != out_bits => return Err(KernelError::Constant { name: "rescale" }),
+        None if in_bits != out_bits => return Err(constant("rescale")),
         None => {}
     }
     for_each_quad(&shape, [in_bits, out_bits], input, &output, &|window| match rescale {
@@ -133,7 +158,9 @@ fn validate(
 fn average_of(acc: i32, mult: i64, requant: Requant) -> u8 {
     // A sum has at most 24 bits and a sign: with a small shift 32 bits hold it, which is one multiplication.
     let scaled = match i32::try_from(mult) {
-        Ok(mult) if requant.shift <= 6 => multiply_round(acc << requant.shift, mult),
+        Ok(mult) if !Kernel::AveragePoolCut.is_built() || requant.shift <= MAX_SHORT_SHIFT => {
+            multiply_round(acc << requant.shift, mult)
+        }
         _ => ((i64::from(acc).wrapping_mul(mult) << requant.shift).wrapping_add(1 << 31) >> 32) as i32,
     };
     let y = scaled.saturating_add(requant.out_zero.into());

@@ -1,6 +1,7 @@
 //! Four channels of a packed pixel as the bytes of a word: what every operator without weights works on.
 
 use crate::Bits;
+use crate::parts::Parts;
 
 /// Channels in a word of bytes.
 pub(crate) const QUAD: usize = 4;
@@ -19,7 +20,7 @@ pub(crate) fn write(packed: &mut [u8], word: u32, channels: usize, bits: Bits) {
         Bits::B4 => nibbles_of_bytes(live),
         Bits::B2 => crumbs_of_bytes(live),
     };
-    for byte in &mut packed[..quad_bytes(channels.min(QUAD), bits)] {
+    for byte in packed.part_mut(..quad_bytes(channels.min(QUAD), bits)) {
         *byte = fields as u8;
         fields >>= 8;
     }

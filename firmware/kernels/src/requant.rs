@@ -1,6 +1,7 @@
 //! From accumulator to activation: one rule for convolution, depthwise, fully connected and max pooling.
 
-use crate::{Bits, KernelError, activations};
+use crate::error::constant;
+use crate::{Bits, Kernel, KernelError, activations};
 
 /// Constants of one output channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,7 +44,7 @@ impl Requant {
     /// Clamps a packed tensor to the activation range. The inner loops saturate to the full range of `bits` only, which
     /// is all that most networks ask for.
     pub(crate) fn clamp_tensor(&self, packed: &mut [u8], channels: usize, bits: Bits) {
-        if self.act_min == 0 && self.act_max == bits.max_activation() {
+        if !Kernel::Clamp.is_built() || self.is_full_range(bits) {
             return;
         }
         for pixel in packed.chunks_exact_mut(activations::pixel_bytes(channels, bits)) {
@@ -52,6 +53,11 @@ impl Requant {
                 activations::put(pixel, c, bits, value.clamp(self.act_min, self.act_max));
             }
         }
+    }
+
+    /// Whether there is nothing to clamp.
+    pub(crate) const fn is_full_range(&self, bits: Bits) -> bool {
+        self.act_min == 0 && self.act_max == bits.max_activation()
     }
 
     /// The same constants without the fused activation.
@@ -63,10 +69,10 @@ impl Requant {
     pub(crate) fn validate(&self, out_bits: Bits) -> Result<(), KernelError> {
         let range = self.act_min <= self.act_max && self.act_max <= out_bits.max_activation();
         if !range {
-            return Err(KernelError::Constant { name: "activation range" });
+            return Err(constant("activation range"));
         }
         if self.shift > 30 {
-            return Err(KernelError::Constant { name: "shift" });
+            return Err(constant("shift"));
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ pub const fn is_alias(in_c: u32, out_c: u32, bits: Bits) -> bool {
 /// Whether it is compiled in.
 pub const BUILT: bool = Kernel::Reshape.is_built();
 
-/// What must be compiled in, unless input and output are the same bytes at the same place.
+/// What must be compiled in beside the width, unless input and output are the same bytes at the same place.
 pub const NEEDS: Needs = Needs::of(Kernel::Reshape);
 
 /// Copies the values in row-major order into the output's packing.

@@ -1,9 +1,9 @@
 //! Softmax over one vector, without floats: the host tabulates `exp(-scale * d)`.
 
-use crate::error::check_len;
+use crate::error::{check_len, constant};
 use crate::parts::{Parts, quotient};
 use crate::shape::ShapeError;
-use crate::{Bits, Kernel, KernelError, Needs, activations};
+use crate::{Bits, Kernel, KernelError, Needs, activations, built};
 
 /// Largest table entry: with it, `entry * 256` plus half of any legal sum fits 32 bits.
 pub const MAX_ENTRY: u32 = 1 << 23;
@@ -14,7 +14,7 @@ pub const MAX_CLASSES: usize = 128;
 /// Whether it is compiled in.
 pub const BUILT: bool = Kernel::Softmax.is_built();
 
-/// What must be compiled in.
+/// What must be compiled in beside the widths of input and output.
 pub const NEEDS: Needs = Needs::of(Kernel::Softmax);
 
 /// Writes `y = min(255, round_half_up(256 * table[max - x] / sum))`: 8 bits, zero point 0, scale 1/256.
@@ -23,6 +23,7 @@ pub const NEEDS: Needs = Needs::of(Kernel::Softmax);
 /// not be zero and no entry may exceed [`MAX_ENTRY`]. `n` is at most [`MAX_CLASSES`].
 #[inline(never)]
 pub fn run(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &mut [u8]) -> Result<(), KernelError> {
+    let bits = built::activations(bits);
     validate(input, bits, n, table, output)?;
     let mut max = 0;
     for (c, y) in output.iter_mut().enumerate() {
@@ -37,13 +38,14 @@ pub fn run(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &mut [u8])
     Ok(())
 }
 
-/// Whether no entry exceeds [`MAX_ENTRY`]. Nearly all tables hold that once, at the start: of the others it is enough to know that
-/// they have no higher bit.
-fn is_bounded(table: &[u32]) -> bool {
-    let (fours, rest) = table[1..].as_chunks::<4>();
+/// Whether the first entry is not zero and none exceeds [`MAX_ENTRY`]. Nearly all tables hold that once, at the start: of the others it is
+/// enough to know that they have no higher bit.
+fn is_sound(table: &[u32]) -> bool {
+    let Some((first, others)) = table.split_first() else { return false };
+    let (fours, rest) = others.as_chunks::<4>();
     let bits = fours.iter().fold(0, |bits, [a, b, c, d]| bits | a | b | c | d);
     let bits = rest.iter().fold(bits, |bits, entry| bits | entry);
-    table[0] <= MAX_ENTRY && (bits < MAX_ENTRY || table.iter().all(|&entry| entry <= MAX_ENTRY))
+    (1..=MAX_ENTRY).contains(first) && (bits < MAX_ENTRY || others.iter().all(|&entry| entry <= MAX_ENTRY))
 }
 
 fn validate(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &[u8]) -> Result<(), KernelError> {
@@ -56,8 +58,8 @@ fn validate(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &[u8]) ->
     check_len("input", input.len(), activations::pixel_bytes(n, bits))?;
     check_len("table", table.len(), usize::from(bits.max_activation()) + 1)?;
     check_len("output", output.len(), n)?;
-    if table.first() == Some(&0) || !is_bounded(table) {
-        return Err(KernelError::Constant { name: "table" });
+    if !is_sound(table) {
+        return Err(constant("table"));
     }
     Ok(())
 }

@@ -123,4 +123,10 @@ reasons! {
     LacksActivations8 "the runner is built without activations-8",
     LacksActivations4 "the runner is built without activations-4",
     LacksActivations2 "the runner is built without activations-2",
+    LacksPartialQuads "the runner is built without partial-quads",
+    LacksLongSums "the runner is built without long-sums",
+    LacksClamp "the runner is built without clamp",
+    LacksDepthwiseShift "the runner is built without depthwise-shift",
+    LacksAveragePoolCut "the runner is built without average-pool-cut",
+    LacksPoolAny "the runner is built without pool-any",
 }

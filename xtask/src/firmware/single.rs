@@ -1,12 +1,11 @@
 //! Runners for single candidates: which kernels images need, and what the runners of networks may take.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use bitrack_image::Image;
-use bitrack_kernels::Kernel;
+use bitrack_kernels::{Kernel, Needs};
 
 use super::{Board, build_one, choose};
 use crate::repo;
@@ -14,29 +13,29 @@ use crate::repo;
 /// What the runners for one network that `cargo xtask test` builds take on the virtual board, at most, in KB of flash: network and
 /// bits as in `firmware/kernels/networks.csv`.
 const BUDGETS_KB: [(&str, &str, u64); 7] = [
-    ("KWS", "8/8", 37),
-    ("KWS", "4/8", 37),
-    ("KWS", "4/4", 39),
-    ("KWS", "mixed", 39),
-    ("IC", "8/8", 31),
-    ("VWW", "8/8", 40),
-    ("AD", "8/8", 18),
+    ("KWS", "8/8", 31),
+    ("KWS", "4/8", 31),
+    ("KWS", "4/4", 34),
+    ("KWS", "mixed", 35),
+    ("IC", "8/8", 27),
+    ("VWW", "8/8", 35),
+    ("AD", "8/8", 16),
 ];
 
 /// The kernels that images need, all together, by the names of their cargo features.
 ///
 /// # Errors
-/// A file cannot be read or is no image; the error names the file.
+/// A file cannot be read, is no image, or has an op that no runner would run; the error names the file.
 pub fn kernels_of(images: &[PathBuf]) -> Result<Vec<String>> {
-    let needs = images.iter().map(|file| needs_of(file)).collect::<Result<Vec<_>>>()?;
-    let kernels: BTreeSet<Kernel> = needs.into_iter().flatten().collect();
-    Ok(kernels.into_iter().map(|kernel| kernel.name().to_owned()).collect())
+    let needs =
+        images.iter().try_fold(Needs::NONE, |needs, file| Ok::<_, anyhow::Error>(needs.join(needs_of(file)?)))?;
+    Ok(needs.kernels().map(|kernel| kernel.name().to_owned()).collect())
 }
 
-fn needs_of(file: &Path) -> Result<Vec<Kernel>> {
+fn needs_of(file: &Path) -> Result<Needs> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let image = Image::parse(&bytes).with_context(|| format!("{} is no image of a candidate", file.display()))?;
-    Ok(bitrack_engine::kernels(&image).collect())
+    bitrack_engine::kernels(&image).with_context(|| format!("{} cannot be run", file.display()))
 }
 
 /// Refuses names that are no kernels, before cargo says so in its own words.

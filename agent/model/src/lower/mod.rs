@@ -6,8 +6,6 @@ mod geometry;
 
 pub use footprint::{Footprint, footprint, ram_by_layer};
 
-use std::collections::BTreeSet;
-
 use bitrack_image::builder::{ImageSpec, OpSpec, VectorSpec};
 use bitrack_image::{NO_TENSOR, Op, Tensor};
 
@@ -66,14 +64,14 @@ pub fn lower(model: &QuantizedModel, options: &LowerOptions<'_>) -> Result<Image
     Ok(Image { bytes, planned_peak, model_bytes })
 }
 
-/// The kernels that an image needs, by the names of their cargo features, sorted: for a runner that leaves out the others.
+/// The kernels that an image needs, by the names of their cargo features: for a runner that leaves out the others.
 ///
 /// # Errors
-/// [`Error::Image`] when the bytes are no image.
+/// [`Error::Image`] when the bytes are no image, [`Error::Engine`] when an op could not run anywhere.
 pub fn kernels(image: &[u8]) -> Result<Vec<&'static str>> {
     let image = bitrack_image::Image::parse(image)?;
-    let kernels: BTreeSet<_> = bitrack_engine::kernels(&image).collect();
-    Ok(kernels.into_iter().map(bitrack_kernels::Kernel::name).collect())
+    let needs = bitrack_engine::kernels(&image).map_err(|error| Error::Engine(error.to_string()))?;
+    Ok(needs.kernels().map(bitrack_kernels::Kernel::name).collect())
 }
 
 fn image_spec(model: &QuantizedModel, options: &LowerOptions<'_>) -> Result<ImageSpec> {

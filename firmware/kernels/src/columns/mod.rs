@@ -11,6 +11,7 @@ mod walk;
 mod writer;
 
 use crate::buffers::Input;
+use crate::built::NARROW;
 use crate::{Bits, ConvShape, activations};
 
 #[cfg(target_arch = "arm")]
@@ -33,6 +34,7 @@ impl Order {
     pub const fn of(row: usize, in_bits: Bits) -> Self {
         match in_bits {
             Bits::B8 => Order::Fours,
+            _ if !NARROW => Order::Fours,
             _ if row.is_multiple_of(8) => Order::Eights,
             _ => Order::Fours,
         }

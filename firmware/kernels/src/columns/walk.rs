@@ -1,6 +1,7 @@
 //! The output pixels of a convolution in order, and where their windows lie in the input.
 
 use crate::ConvShape;
+use crate::parts::{SHORT, quotient, quotient_up};
 
 /// An output pixel.
 #[derive(Clone, Copy)]
@@ -33,9 +34,11 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub fn new(shape: &'a ConvShape, pixel_bytes: usize) -> Self {
         let stride = usize::from(shape.stride_w);
-        let first = usize::from(shape.pad_left).div_ceil(stride);
+        let first = quotient_up(shape.pad_left.into(), stride);
         let last_start = (usize::from(shape.in_w) + usize::from(shape.pad_left)).checked_sub(shape.k_w.into());
-        let end = last_start.map_or(0, |start| start / stride + 1).min(shape.out_w.into());
+        // Where flash is not short, the compiler may know from here on that the stride is not zero: loops get shorter.
+        let last = |start| if SHORT { quotient(start, stride) } else { start / stride };
+        let end = last_start.map_or(0, |start| last(start) + 1).min(shape.out_w.into());
         let mut walk = Walk {
             shape,
             pixel_bytes,

@@ -6,7 +6,8 @@ use super::Order;
 use super::lane::{self, Form, Fours, Lane};
 use crate::Bits;
 use crate::buffers::Input;
-use crate::parts::ensure;
+use crate::built::{self, NARROW};
+use crate::parts::{Parts, ensure};
 
 /// Narrow values that can be summed in 16 bits; whole groups.
 const SUMMED: usize = 4096;
@@ -64,10 +65,10 @@ impl<'a> Writer<'a> {
     /// Completes the last group with zeros.
     pub fn end_row(&mut self) {
         let pending = self.pending();
-        match self.order {
+        match self.order() {
             _ if pending == 0 => {}
             Order::Fours => self.end_four(pending),
-            Order::Eights => self.bytes(&0, 0, self.order.group() - pending),
+            Order::Eights => self.bytes(&0, 0, self.order().group() - pending),
         }
     }
 
@@ -89,13 +90,15 @@ impl<'a> Writer<'a> {
 
     /// Expands `count` packed values: group by group from the front on, none written before it was read.
     pub fn expand(&mut self, packed: Input<'_>, count: usize, bits: Bits) {
-        let form = Form::of(self.order, bits);
+        let bits = built::activations(bits);
+        let form = Form::of(self.order(), bits);
         let whole = if form.is_some() { self.whole_groups(count) } else { 0 };
         ensure(count * usize::from(bits.get()) <= 8 * packed.len());
         let (mut part, mut left) = (packed.pointer(), whole);
         if let Some(form) = form {
             while left > 0 {
-                let now = left.min(SUMMED);
+                // Bytes are summed in 32 bits.
+                let now = if NARROW { left.min(SUMMED) } else { left };
                 // SAFETY: `whole` values are no more than `count`, which lie in `packed`.
                 unsafe { self.groups(form, part, now) };
                 part = part.wrapping_add(now * usize::from(bits.get()) / 8);
@@ -107,7 +110,7 @@ impl<'a> Writer<'a> {
 
     /// Expands values that do not fill groups of their own.
     fn one_by_one(&mut self, packed: *const u8, count: usize, bits: Bits) {
-        match (self.order, bits) {
+        match (self.order(), bits) {
             _ if count == 0 => {}
             (_, Bits::B8) => self.bytes(packed, 1, count),
             (Order::Fours, _) => {
@@ -123,13 +126,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Expands `count` packed values, whole groups.
+    /// Expands `count > 0` packed values, whole groups.
     ///
     /// # Safety
     /// So many values must lie at `packed`.
     unsafe fn groups(&mut self, form: Form, packed: *const u8, count: usize) {
         let target = self.advance(count);
-        let groups = count / self.order.group();
+        let groups = count / self.order().group();
         // SAFETY: the caller's promise, and `advance` checked that there is room for them.
         self.fours.sum += unsafe { lane::expand(form, packed, target, groups, self.fours.step_bytes) };
     }
@@ -139,7 +142,7 @@ impl<'a> Writer<'a> {
         if count == 0 {
             return;
         }
-        match self.order {
+        match self.order() {
             Order::Fours => {
                 self.take_room(count);
                 // SAFETY: the values exist, by this module's calls, and there is room for them.
@@ -147,7 +150,7 @@ impl<'a> Writer<'a> {
             }
             Order::Eights => (0..count).for_each(|i| {
                 // SAFETY: the values exist, by this module's calls.
-                self.eight[self.kept] = unsafe { *values.add(i * step) };
+                *self.eight.part_mut(self.kept) = unsafe { *values.add(i * step) };
                 self.kept = (self.kept + 1) % self.eight.len();
                 if self.kept == 0 {
                     let group = self.eight;
@@ -158,9 +161,15 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Known to the compiler where it is always the same.
+    #[inline(always)]
+    fn order(&self) -> Order {
+        if NARROW { self.order } else { Order::Fours }
+    }
+
     /// Values of the last group, if it is not full.
     fn pending(&self) -> usize {
-        match self.order {
+        match self.order() {
             Order::Fours => (self.fours.phase >> 30) as usize,
             Order::Eights => self.kept,
         }
@@ -168,7 +177,7 @@ impl<'a> Writer<'a> {
 
     /// How many of the next `count` values are whole groups.
     fn whole_groups(&self, count: usize) -> usize {
-        if self.pending() == 0 { count & !(self.order.group() - 1) } else { 0 }
+        if self.pending() == 0 { count & !(self.order().group() - 1) } else { 0 }
     }
 
     /// Moves on by `count` values, whole groups; returns their first word.

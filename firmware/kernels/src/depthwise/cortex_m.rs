@@ -3,7 +3,7 @@
 use super::{Job, Strip};
 use crate::buffers::Output;
 use crate::built::{self, by_activations};
-use crate::parts::{Parts, quotient};
+use crate::parts::{Parts, quotient, quotient_up};
 use crate::quads::QUAD;
 use crate::requant::Channel;
 use crate::{Bits, Kernel};
@@ -151,7 +151,7 @@ fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
 /// Output rows whose windows lie on the input from top to bottom.
 pub(super) fn inner_rows(job: &Job<'_>) -> core::ops::Range<usize> {
     let (stride, pad) = (usize::from(job.shape.stride_h), usize::from(job.shape.pad_top));
-    let first = quotient(pad + stride - 1, stride);
+    let first = quotient_up(pad, stride);
     let end = (usize::from(job.shape.in_h) + pad).checked_sub(3).map_or(0, |last| quotient(last, stride) + 1);
     let end = end.min(job.shape.out_h.into());
     first.min(end)..end
@@ -172,10 +172,10 @@ pub(super) fn spread(job: &Job<'_>) -> Spread {
 
 /// Per channel of the quad: three columns of pairs, the third row as halves of two words, multiplier, bias.
 fn unpack(job: &Job<'_>, params: &mut [[u32; 7]; QUAD]) {
-    let (weights, channels) = (job.quad_weights(), &job.channels[job.quad * QUAD..][..QUAD]);
+    let (weights, channels) = (job.quad_weights(), job.channels.stretch(job.quad * QUAD, QUAD));
     // SAFETY: a whole quad of weights and four constants.
     unsafe { spread(job)(weights.as_ptr(), channels.as_ptr(), params.as_mut_ptr()) };
-    if job.shift > 0 {
+    if Kernel::DepthwiseShift.is_built() && job.shift > 0 {
         params.iter_mut().for_each(|channel| shift_up(channel, job.shift));
     }
 }

@@ -13,10 +13,10 @@ mod map3x3;
 
 use crate::buffers::{Input, Output, Overlay, Way};
 use crate::columns::as_words;
-use crate::parts::{Parts, quotient};
+use crate::parts::{Parts, quotient, quotient_up};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations};
+use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations, built};
 
 /// Columns of an expanded strip, unless the kernel is wider.
 const STRIP: usize = 24;
@@ -25,11 +25,13 @@ const STRIP: usize = 24;
 const MAX_WEIGHT_SHIFT: u8 = 8;
 
 /// Bytes of the packed weights, a multiple of 4.
+#[cfg_attr(not(feature = "all"), inline(never))]
 pub const fn weights_len(shape: &ConvShape, w_bits: Bits) -> usize {
     layout::weights_len(shape, w_bits)
 }
 
 /// Bytes of scratch, a multiple of 4: about a kilobyte for 3x3 kernels.
+#[cfg_attr(not(feature = "all"), inline(never))]
 pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
     Plan::new(shape).scratch_len()
 }
@@ -44,15 +46,16 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Re
 pub const BUILT: bool =
     Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built() || Kernel::DepthwiseAny.is_built();
 
-/// What must be compiled in; `shift` is that of the output's constants.
-pub const fn needs(shape: &ConvShape, shift: u8, w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
+/// What must be compiled in beside the widths of input and output.
+pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: Bits) -> Needs {
     let needs = Needs::of(match w_bits {
         Bits::B8 => Kernel::DepthwiseW8,
         Bits::B4 => Kernel::DepthwiseW4,
         Bits::B2 => Kernel::DepthwiseW2,
     });
-    let needs = needs.and_activations(in_bits, out_bits);
-    if shift > MAX_WEIGHT_SHIFT || (shape.in_c as usize) < QUAD {
+    let needs = needs.and_if(!requant.is_full_range(out_bits), Kernel::Clamp);
+    let needs = needs.and_if(requant.shift > 0, Kernel::DepthwiseShift);
+    if requant.shift > MAX_WEIGHT_SHIFT || (shape.in_c as usize) < QUAD {
         return needs.and(Kernel::DepthwiseAny);
     }
     let needs = match (shape.k_h, shape.k_w, shape.stride_w) {
@@ -82,6 +85,8 @@ pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Option<Overl
 #[inline(never)]
 pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, requant, .. } = args;
+    let (in_bits, out_bits) = (built::activations(in_bits), built::activations(out_bits));
+    let w_bits = built::depthwise_weights(w_bits);
     shape.validate_depthwise()?;
     let plan = Plan::new(&shape);
     let way = args.validate(weights_len(&shape, w_bits), plan.scratch_len(), overlay)?;
@@ -153,8 +158,8 @@ impl Plan {
     const fn new(shape: &ConvShape) -> Self {
         let (k_w, stride) = (shape.k_w as usize, shape.stride_w as usize);
         let fit = if STRIP > k_w { quotient(STRIP - k_w, stride) + 1 } else { 1 };
-        let strips = quotient(shape.out_w as usize + fit - 1, fit);
-        let outputs = quotient(shape.out_w as usize + strips - 1, strips);
+        let strips = quotient_up(shape.out_w as usize, fit);
+        let outputs = quotient_up(shape.out_w as usize, strips);
         let columns = (outputs - 1) * stride + k_w;
         let kernel = shape.k_h == 3 && shape.k_w == 3 && shape.in_c as usize >= QUAD;
         let is_map = kernel && matches!((shape.stride_w, shape.out_w), (1, 3 | 5 | 6) | (2, 3 | 6));
@@ -244,7 +249,7 @@ impl Job<'_> {
     /// The quad's packed weights.
     fn quad_weights(&self) -> &[u8] {
         let len = layout::quad_bytes(self.shape, self.w_bits);
-        &self.weights[self.quad * len..][..len]
+        self.weights.stretch(self.quad * len, len)
     }
 
     /// The strip whose first output column is `first`, if there is one.

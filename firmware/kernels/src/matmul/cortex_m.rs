@@ -151,7 +151,7 @@ impl Kernel {
         let layer = Layer {
             next: kernel.start,
             entry,
-            after: if plain { kernel.finish } else { kernel.block },
+            after: if plain || !Built::LongSums.is_built() { kernel.finish } else { kernel.block },
             store,
             shift: u32::from(requant.shift),
             mask: if w_bits == Bits::B4 { 0xF00F_F00F } else { 0xC003_C003 },

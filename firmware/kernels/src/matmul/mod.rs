@@ -15,10 +15,9 @@ use crate::buffers::Output;
 use crate::parts::{Parts, ensure};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, activations, quads};
+use crate::{Bits, Kernel, activations, quads};
 
 /// Values of one output pixel that are multiplied before an accumulator's fields are taken apart; see [`layout`].
-#[cfg(target_arch = "arm")]
 pub(crate) const BLOCK: usize = 256;
 
 /// `L` expanded pixels (two of a convolution, or one vector) and the sum of each one's values.
@@ -97,7 +96,7 @@ impl<'a> Panel<'a> {
             // SAFETY: `quads` whole quads of weights, constants and outputs exist: checked in `new` and just above.
             unsafe { self.whole_quads(columns, self.quads, pixels) };
         }
-        if self.channels.len() > self.quads * QUAD {
+        if Kernel::PartialQuads.is_built() && self.channels.len() > self.quads * QUAD {
             self.tail(columns, output, offsets);
         }
     }

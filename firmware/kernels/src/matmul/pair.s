@@ -137,7 +137,7 @@ bitrack_\name\():
 
 @ Clamps, packs and stores both pixels' quad of outputs; r8 r9 where to. Then the next quad.
 .macro mm_store o
-    mm_label pair_store\o
+    mm_section pair_store\o
     usat    r6, #\o, r6
     usat    r7, #\o, r7
     usat    r0, #\o, r0
@@ -166,14 +166,14 @@ bitrack_\name\():
     str     lr, [sp, #MM_CHANNELS]
     strd    r8, r9, [sp, #MM_OUT]
     cmp     lr, r0
-    beq     1f
+    beq.w   bitrack_pair_end
     ldr     pc, [sp, #MM_NEXT]
 .endm
 
     mm_store 2
     mm_store 4
     mm_store 8
-1:
+    mm_section pair_end
     ldr     r0, [sp, #MM_PAIRS]
     subs    r0, #1
     bmi     3f
@@ -225,7 +225,7 @@ bitrack_\name\():
     b       2b
 
 @ After the last of several blocks, or where there is a shift: totals to outputs.
-    mm_label pair_totals
+    mm_section pair_totals
     ldrd    r10, r11, [sp, #MM_NEGATIVE]
     add     r8, sp, #MM_TOTALS
     ldm     r8, {r0-r7}
@@ -325,8 +325,7 @@ bitrack_\name\():
     mm_label pair_w8_finish
     mm_separate8
     mm_scale 8
-    .p2align 2
-    mm_label pair_w8_block
+    mm_section pair_w8_block
     mm_separate8
     mm_leave r0, r1, MM_B, 8
     mm_leave r2, r3, MM_D, 8
@@ -337,7 +336,7 @@ bitrack_\name\():
     mov     r1, r7
     mov     r2, r4
     mov     r3, r5
-    b.w     5b
+    b.w     bitrack_pair_w8_loop
 
 @ ---- 4-bit weights: masked to (a, b), twelve bits apart, (c, d) likewise, and (a, c), eight bits apart.
 
@@ -410,8 +409,7 @@ bitrack_\name\():
     mm_decode4 r1, r3, r5, r7
     mm_offset 8
     mm_scale 12, 8
-    .p2align 2
-    mm_label pair_w4_block
+    mm_section pair_w4_block
     mm_decode4 r0, r2, r4, r6
     mm_decode4 r1, r3, r5, r7
     mm_leave r0, r1, MM_B, 12
@@ -420,7 +418,7 @@ bitrack_\name\():
     mm_leave r6, r7, MM_A, 0
     mm_end_of_block
     mm_start4
-    b.w     5b
+    b.w     bitrack_pair_w4_loop
 
 @ ---- Two sums in one accumulator: a + 2^p b and c + 2^p d, as long as the lower one fits p bits.
 
@@ -534,13 +532,12 @@ bitrack_\name\():
     strd    r8, r9, [sp, #MM_A]
     strd    r8, r9, [sp, #MM_C]
     mm_scale \position
-    .p2align 2
-    mm_label \name\()_block
+    mm_section \name\()_block
     mm_leave r0, r1, MM_B, \position
     mm_leave r2, r3, MM_D, \position
     mm_end_of_block
     mm_start_packed
-    b.w     5b
+    b.w     bitrack_\name\()_loop
 .endm
 
 @ 4-bit weights, activations below 8 bits; 2-bit weights, 8-bit activations.
@@ -569,11 +566,10 @@ bitrack_\name\():
     ubfx    r5, r3, #0, #14
     mm_offset 0
     mm_scale 14
-    .p2align 2
-    mm_label pair_w2_narrow_block
+    mm_section pair_w2_narrow_block
     mm_lowers 14
     mm_leave r0, r1, MM_B, 14
     mm_leave r2, r3, MM_D, 14
     mm_end_of_block
     mm_start_packed
-    b.w     5b
+    b.w     bitrack_pair_w2_narrow_loop

@@ -79,7 +79,7 @@ bitrack_\name\():
 
 @ Clamps, packs and stores a quad of outputs; r8 where to. Then the next quad.
 .macro vm_store o
-    vm_label vector_store\o
+    vm_section vector_store\o
     usat    r3, #\o, r3
     usat    r0, #\o, r0
     usat    r2, #\o, r2
@@ -100,17 +100,17 @@ bitrack_\name\():
     cmp     lr, r0
     beq     1f
     ldr     pc, [sp, #VM_NEXT]
+1:
+    add     sp, #VM_FRAME
+    pop     {r4-r11, pc}
 .endm
 
     vm_store 2
     vm_store 4
     vm_store 8
-1:
-    add     sp, #VM_FRAME
-    pop     {r4-r11, pc}
 
 @ After the last of several blocks, or where there is a shift: r0 to r3 hold a block's sums, b and d unshifted.
-    vm_label vector_totals
+    vm_section vector_totals
     ldr     r10, [sp, #VM_NEGATIVE]
     mov     r8, #0
     ldr     r9, [sp, #VM_FIRST_END]
@@ -208,13 +208,12 @@ bitrack_\name\():
     vm_round_end w8
     vm_separate8
     vm_scale 8
-    .p2align 2
-    vm_label vector_w8_block
+    vm_section vector_w8_block
     vm_separate8
     vm_end_of_block 8
     mov     r0, r3
     mov     r1, r2
-    b.w     5b
+    b.w     bitrack_vector_w8_loop
 
 @ ---- 4-bit weights: r0 a + 4096 b, r1 c + 4096 d, r2 a + 256 c; r3 mask, r4 r5 weights.
 
@@ -268,8 +267,7 @@ bitrack_\name\():
     add     r3, r9
     add     r2, r2, r9, lsl #8
     vm_scale 12, 8
-    .p2align 2
-    vm_label vector_w4_block
+    vm_section vector_w4_block
     vm_decode4
     ldrd    r10, r11, [sp, #VM_TOTALS + 8]
     add     r2, r10, r2, lsr #8
@@ -278,7 +276,7 @@ bitrack_\name\():
     strd    r2, r3, [sp, #VM_TOTALS + 8]
     vm_start4
     ldr     r7, [sp, #VM_BLOCK_END]
-    b.w     5b
+    b.w     bitrack_vector_w4_loop
 
 @ ---- Two sums in one accumulator: r0 a + 2^p b, r1 c + 2^p d; the lower ones go to r3 and r2 every sixteen values.
 @ r4 mask, r6 r7 weights.
@@ -343,12 +341,11 @@ bitrack_\name\():
     vm_lower r1, r2, \position
     vm_round_end \name
     vm_scale \position
-    .p2align 2
-    vm_label vector_\name\()_block
+    vm_section vector_\name\()_block
     vm_end_of_block \position
     movs    r0, #0
     movs    r1, #0
-    b.w     5b
+    b.w     bitrack_vector_\name\()_loop
 .endm
 
 @ 4-bit weights, activations below 8 bits; 2-bit weights, any activations.

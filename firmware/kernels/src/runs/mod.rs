@@ -12,13 +12,17 @@ use cortex_m as machine;
 #[cfg(not(target_arch = "arm"))]
 use portable as machine;
 
-use crate::Bits;
 use crate::buffers::{Input, Output};
+use crate::built::missing;
 use crate::parts::{Parts, ensure};
 use crate::quads::{QUAD, quad_bytes};
+use crate::{Bits, Kernel};
 
 /// How many bytes can be added in 16 bits.
 const MAX_PAIR_SUM: usize = 257;
+
+/// The longest run that is taken as a whole.
+pub(crate) const MAX_PLAIN_RUN: usize = MAX_PAIR_SUM;
 
 /// The largest step at which the end of a short run is computed without overflow.
 const MAX_STEP: usize = 1 << 20;
@@ -79,8 +83,10 @@ impl Run<'_> {
         let end = self.count.wrapping_sub(1).wrapping_mul(self.step).wrapping_add(quad_len(self.bits));
         if (1..=MAX_PAIR_SUM).contains(&self.count) && self.step <= MAX_STEP && end <= self.bytes.len() {
             each(self.bytes.as_ptr(), self.count);
-        } else {
+        } else if Kernel::PoolAny.is_built() || Kernel::DepthwiseAny.is_built() {
             self.rare_parts(each);
+        } else {
+            missing();
         }
     }
 
