@@ -66,6 +66,10 @@ pub struct Trained {
     pub test_accuracy: f64,
     /// Wall-clock time in seconds.
     pub seconds: f64,
+    /// Steps done.
+    pub steps: usize,
+    /// Steps of all epochs: more than were done when time ran out.
+    pub planned_steps: usize,
 }
 
 /// Trains on the training split; `progress` counts steps.
@@ -80,8 +84,10 @@ pub fn train(recipe: &Recipe, splits: &Splits, progress: &ProgressBar) -> Result
     }
     let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
     let network = Network::new(shape.c, classes(&splits.train.0), &mut rng)?;
-    fit(recipe, &network, &splits.train, progress, start, &mut rng)?;
+    let steps = fit(recipe, &network, &splits.train, progress, start, &mut rng)?;
     Ok(Trained {
+        steps,
+        planned_steps: recipe.steps(splits.train.0.len()),
         validation_accuracy: accuracy(&network, &splits.validation.0)?,
         test_accuracy: accuracy(&network, &splits.test.0)?,
         seconds: start.elapsed().as_secs_f64(),
@@ -89,6 +95,7 @@ pub fn train(recipe: &Recipe, splits: &Splits, progress: &ProgressBar) -> Result
     })
 }
 
+/// The number of steps done.
 fn fit(
     recipe: &Recipe,
     network: &Network,
@@ -96,12 +103,12 @@ fn fit(
     progress: &ProgressBar,
     start: Instant,
     rng: &mut ChaCha8Rng,
-) -> Result<(), TrainError> {
+) -> Result<usize, TrainError> {
     let (images, labels) = to_tensors(&train.0)?;
     let mut optimizer =
         nn::sgd(recipe.momentum, 0.0, recipe.weight_decay, true).build(&network.variables, recipe.learning_rate)?;
     let mut order: Vec<i64> = (0..train.0.len() as i64).collect();
-    let total = recipe.epochs * order.len().div_ceil(recipe.batch);
+    let total = recipe.steps(order.len());
     progress.set_length(total as u64);
     let mut step = 0;
     while step < total {
@@ -109,7 +116,7 @@ fn fit(
         for indices in order.chunks(recipe.batch) {
             let done = recipe.progress(step as f64 / total as f64, start.elapsed());
             if done >= 1.0 {
-                return Ok(());
+                return Ok(step);
             }
             optimizer.set_lr(recipe.learning_rate_at(done));
             let batch = batch(&images, &labels, indices, recipe.flip.then(|| rng.random()))?;
@@ -119,7 +126,7 @@ fn fit(
             report(progress, step, &loss)?;
         }
     }
-    Ok(())
+    Ok(step)
 }
 
 /// Reading the loss waits for the step to finish, so it is done now and then only.
@@ -212,8 +219,17 @@ mod tests {
     fn a_separable_toy_is_learned_and_the_same_seed_gives_the_same_weights() {
         let (first, second) = (run(3), run(3));
         assert_eq!(first.test_accuracy, 1.0);
+        assert_eq!((first.steps, first.planned_steps), (12, 12), "three epochs of 64 samples, 16 a step");
         assert!(first.network.fc.ws.equal(&second.network.fc.ws));
         assert!(!first.network.fc.ws.equal(&run(4).network.fc.ws));
+    }
+
+    #[test]
+    fn a_run_that_time_runs_out_for_says_how_far_it_came() {
+        let splits = Splits::new("toy", &toy(Split::Train, 80), 16, toy(Split::Test, 16)).expect("valid");
+        let recipe = Recipe { epochs: 3, batch: 16, limit: std::time::Duration::from_nanos(1), ..Recipe::default() };
+        let trained = train(&recipe, &splits, &ProgressBar::hidden()).expect("ends in order");
+        assert_eq!((trained.steps, trained.planned_steps), (0, 12));
     }
 
     #[test]

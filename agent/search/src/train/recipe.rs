@@ -46,6 +46,11 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// Steps of all epochs over so many samples.
+    pub fn steps(&self, samples: usize) -> usize {
+        self.epochs * samples.div_ceil(self.batch)
+    }
+
     /// Learning rate after the fraction `progress` of the run.
     pub fn learning_rate_at(&self, progress: f64) -> f64 {
         const WARM_UP: f64 = 0.1;
