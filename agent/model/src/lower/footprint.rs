@@ -23,11 +23,27 @@ pub struct Footprint {
 /// # Errors
 /// [`crate::Error::Policy`] when the policy is for another model.
 pub fn footprint(graph: &Graph, policy: &Policy, section_align_log2: u8) -> Result<Footprint> {
+    Ok(Footprint { ram: ram(graph, policy)?, flash: flash(graph, policy, section_align_log2)? })
+}
+
+/// [`Footprint::ram`] alone.
+///
+/// # Errors
+/// [`crate::Error::Policy`] when the policy is for another model.
+pub fn ram(graph: &Graph, policy: &Policy) -> Result<usize> {
     let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
-    let ram = plan(graph, &tensors, &demands(graph, &tensors, &weights)).arena_len;
+    Ok(plan(graph, &tensors, &demands(graph, &tensors, &weights)).arena_len)
+}
+
+/// [`Footprint::flash`] alone, which takes no planning.
+///
+/// # Errors
+/// [`crate::Error::Policy`] when the policy is for another model.
+pub fn flash(graph: &Graph, policy: &Policy, section_align_log2: u8) -> Result<usize> {
+    let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
     let sections = graph.layers.iter().zip(&weights).map(|(layer, &bits)| section(graph, layer, &tensors, bits));
     let sections: Vec<_> = sections.collect();
-    Ok(Footprint { ram, flash: ImageSpec::model_len(graph.tensors.len(), section_align_log2, &sections) })
+    Ok(ImageSpec::model_len(graph.tensors.len(), section_align_log2, &sections))
 }
 
 /// Bytes of RAM in use while each layer runs, in the layers' order. It depends on the bits of the tensors alive then and of

@@ -96,6 +96,7 @@ impl Options {
         let usual = Settings::for_budget(start.budget as usize);
         let settings = Settings {
             objective: start.objective,
+            budget: start.budget as usize,
             ddpg: over(&usual.ddpg, raw.ddpg).map_err(|error| wrong(format!("ddpg: {error}")))?,
             reinforce: over(&usual.reinforce, raw.reinforce).map_err(|error| wrong(format!("reinforce: {error}")))?,
             one_shot: one_shot(raw.one_shot).map_err(|error| wrong(format!("one-shot: {error}")))?,

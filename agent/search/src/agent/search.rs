@@ -7,15 +7,13 @@ use super::queue::{Pending, Progress, proposal};
 use super::training::EpisodeRun;
 use crate::env::{Environment, Measured, action_of_bits, reward};
 use crate::qat::Watch;
-use crate::strategy::{Outcome, Strategy};
+use crate::strategy::{MAX_REPEATS, Outcome, Strategy};
 use bitrack_model::Bits;
 use std::collections::HashMap;
 use std::time::Instant;
 
 /// Failed episodes in a row after which the rack is given up.
 const MAX_FAILURES: usize = 10;
-/// Known proposals in a row after which the strategy has nothing new to say.
-const MAX_REPEATS: usize = 200;
 
 /// What people read while a strategy trains before its first proposal.
 const PREPARATION: &str = "bits and shared weights";

@@ -1,33 +1,52 @@
 //! Footprints by `bitrack-model`'s exact arithmetic.
 
-use crate::env::{Costs, Footprint, Space};
-use bitrack_model::{Bits, footprint, ram_by_layer};
+use crate::env::{Costs, Space};
+use bitrack_model::{Bits, flash, ram, ram_by_layer};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Plans that are remembered before all are forgotten.
+const MAX_PLANS: usize = 1 << 16;
+/// Why a policy of the space is never refused.
+const OWN: &str = "the space makes policies for its own graph";
 
 /// The footprint that lowering will have.
 #[derive(Debug)]
 pub struct ModelCosts {
     space: Space,
     section_align_log2: u8,
+    /// RAM of choices that were planned: searches ask for the same ones again and again.
+    plans: Mutex<HashMap<Vec<Bits>, u64>>,
 }
 
 impl ModelCosts {
     /// Costs of choices within a space.
     pub fn new(space: Space, section_align_log2: u8) -> Self {
-        Self { space, section_align_log2 }
+        Self { space, section_align_log2, plans: Mutex::default() }
     }
 }
 
 impl Costs for ModelCosts {
-    fn footprint(&self, bits: &[Bits]) -> Footprint {
-        let policy = self.space.policy(bits);
-        let footprint = footprint(self.space.graph(), &policy, self.section_align_log2)
-            .expect("the space makes policies for its own graph");
-        Footprint { flash_bytes: footprint.flash as u64, ram_bytes: footprint.ram as u64 }
+    fn flash_bytes(&self, bits: &[Bits]) -> u64 {
+        flash(self.space.graph(), &self.space.policy(bits), self.section_align_log2).expect(OWN) as u64
+    }
+
+    fn ram_bytes(&self, bits: &[Bits]) -> u64 {
+        let plans = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&known) = plans().get(bits) {
+            return known;
+        }
+        let planned = ram(self.space.graph(), &self.space.policy(bits)).expect(OWN) as u64;
+        let mut plans = plans();
+        if plans.len() >= MAX_PLANS {
+            plans.clear();
+        }
+        plans.insert(bits.to_vec(), planned);
+        planned
     }
 
     fn layer_ram(&self, bits: &[Bits]) -> Vec<u64> {
-        let ram = ram_by_layer(self.space.graph(), &self.space.policy(bits))
-            .expect("the space makes policies for its own graph");
+        let ram = ram_by_layer(self.space.graph(), &self.space.policy(bits)).expect(OWN);
         ram.into_iter().map(|bytes| bytes as u64).collect()
     }
 }

@@ -33,8 +33,22 @@ pub struct Limits {
 
 /// Computes footprints. One entry of `bits` per slot of the search space.
 pub trait Costs: std::fmt::Debug + Send + Sync {
+    /// Bytes of the image with these bits, without its test vectors. Cheap.
+    fn flash_bytes(&self, bits: &[Bits]) -> u64;
+
+    /// Planned peak of the arena in bytes. A plan takes milliseconds.
+    fn ram_bytes(&self, bits: &[Bits]) -> u64;
+
     /// Bytes of the candidate with these bits.
-    fn footprint(&self, bits: &[Bits]) -> Footprint;
+    fn footprint(&self, bits: &[Bits]) -> Footprint {
+        Footprint { flash_bytes: self.flash_bytes(bits), ram_bytes: self.ram_bytes(bits) }
+    }
+
+    /// Whether flash and RAM are within limits; what tells soonest is asked first.
+    fn fit(&self, bits: &[Bits], limits: &Limits) -> bool {
+        limits.flash_bytes.is_none_or(|limit| self.flash_bytes(bits) <= limit)
+            && limits.ram_bytes.is_none_or(|limit| self.ram_bytes(bits) <= limit)
+    }
 
     /// Bytes of RAM in use while each layer runs. Each depends on the tensors alive then and on the layer's weights only; the
     /// footprint's RAM is no less than the largest.

@@ -69,6 +69,12 @@ impl Environment {
         }
     }
 
+    /// As [`Environment::project`], but for flash and RAM the tensors `kept` are narrowed only when nothing else helps.
+    pub fn project_around(&self, asked: &[Bits], kept: &[usize]) -> Vec<Bits> {
+        let bits = projection::project_around(&self.space, self.costs.as_ref(), &self.limits, asked, kept);
+        self.project(&bits)
+    }
+
     /// Predicted ticks of one inference; `None` while too little was measured.
     pub fn predict(&self, bits: &[Bits]) -> Option<Prediction> {
         self.latency.predict(&self.space, bits)

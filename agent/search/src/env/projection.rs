@@ -44,11 +44,26 @@ pub(super) fn check_minimum(space: &Space, costs: &dyn Costs, limits: &Limits) -
 /// is halved (the largest tensor when none does alone). Then flash: while it is too much, the tensor whose halving
 /// saves the most bytes. Later slots win ties.
 pub fn project(space: &Space, costs: &dyn Costs, limits: &Limits, asked: &[Bits]) -> Vec<Bits> {
+    project_around(space, costs, limits, asked, &[])
+}
+
+/// As [`project`], but the tensors `kept` are narrowed only when nothing else helps.
+pub(super) fn project_around(
+    space: &Space,
+    costs: &dyn Costs,
+    limits: &Limits,
+    asked: &[Bits],
+    kept: &[usize],
+) -> Vec<Bits> {
     let mut bits = asked.to_vec();
-    let ram = |bits: &[Bits]| costs.footprint(bits).ram_bytes;
-    let flash = |bits: &[Bits]| costs.footprint(bits).flash_bytes;
-    narrow(space, &mut bits, limits.ram_bytes, ram, |slot| !space.slots()[slot].is_weights());
-    narrow(space, &mut bits, limits.flash_bytes, flash, |slot| space.slots()[slot].is_weights());
+    let ram = |bits: &[Bits]| costs.ram_bytes(bits);
+    let flash = |bits: &[Bits]| costs.flash_bytes(bits);
+    let is_free = |slot: usize| !kept.contains(&slot);
+    let is_weights = |slot: usize| space.slots()[slot].is_weights();
+    narrow(space, &mut bits, limits.ram_bytes, ram, |slot| !is_weights(slot) && is_free(slot));
+    narrow(space, &mut bits, limits.ram_bytes, ram, |slot| !is_weights(slot));
+    narrow(space, &mut bits, limits.flash_bytes, flash, |slot| is_weights(slot) && is_free(slot));
+    narrow(space, &mut bits, limits.flash_bytes, flash, is_weights);
     bits
 }
 
@@ -96,7 +111,7 @@ fn fastest_change(env: &Environment, bits: &[Bits], now: f64, limit: f64) -> Opt
             let mut trial = bits.to_vec();
             trial[slot] = width;
             let ticks = env.predict(&trial).map_or(f64::INFINITY, |prediction| prediction.ticks);
-            if ticks >= now || !env.costs.footprint(&trial).within(&env.limits) {
+            if ticks >= now || !env.costs.fit(&trial, &env.limits) {
                 continue;
             }
             // A widened tensor loses nothing; half a bit keeps it from being preferred whatever it brings.

@@ -1,6 +1,6 @@
 //! A small network and a cost model for tests.
 
-use super::{Costs, Environment, Footprint, Judge, JudgeError, Limits, SharedWeights, Space, Training, TrainingError};
+use super::{Costs, Environment, Judge, JudgeError, Limits, SharedWeights, Space, Training, TrainingError};
 use crate::qat::FineTune;
 use crate::strategy::Blob;
 use bitrack_model::graph::{Activation, Graph, Op, Shape, TensorId, Window};
@@ -25,13 +25,13 @@ pub fn graph() -> Graph {
 pub struct ToyCosts(pub Space);
 
 impl Costs for ToyCosts {
-    fn footprint(&self, bits: &[Bits]) -> Footprint {
-        let space = &self.0;
-        let weights = space.slots().iter().zip(bits).filter(|(slot, _)| slot.is_weights());
-        Footprint {
-            flash_bytes: weights.map(|(slot, &bits)| slot.bytes(bits)).sum(),
-            ram_bytes: self.layer_ram(bits).into_iter().max().unwrap_or(0),
-        }
+    fn flash_bytes(&self, bits: &[Bits]) -> u64 {
+        let weights = self.0.slots().iter().zip(bits).filter(|(slot, _)| slot.is_weights());
+        weights.map(|(slot, &bits)| slot.bytes(bits)).sum()
+    }
+
+    fn ram_bytes(&self, bits: &[Bits]) -> u64 {
+        self.layer_ram(bits).into_iter().max().unwrap_or(0)
     }
 
     fn layer_ram(&self, bits: &[Bits]) -> Vec<u64> {

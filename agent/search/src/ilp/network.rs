@@ -122,11 +122,11 @@ struct Flash {
 impl Flash {
     fn new(env: &Environment, limit: u64) -> Self {
         let least = vec![Bits::Two; env.space.len()];
-        let base = env.costs.footprint(&least).flash_bytes;
+        let base = env.costs.flash_bytes(&least);
         let more = |slot: usize, width: Bits| {
             let mut bits = least.clone();
             bits[slot] = width;
-            env.costs.footprint(&bits).flash_bytes as f64 - base as f64
+            env.costs.flash_bytes(&bits) as f64 - base as f64
         };
         let bytes = (0..env.space.len()).map(|slot| Bits::ALL.map(|width| more(slot, width))).collect();
         Self { limit: limit as f64 - base as f64, bytes }

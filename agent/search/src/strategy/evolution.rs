@@ -1,8 +1,15 @@
 //! `evolution`: NSGA-II (Deb et al. 2002), one child at a time, over accuracy, ticks, flash and RAM.
 //!
 //! Limits are constraints: what meets them beats what does not. Parents are drawn by tournaments on front and crowding, which
-//! spreads the front; where a campaign is after the highest reward, half of them on reward instead.
+//! spreads the front; where a campaign is after the highest reward, half of them on reward instead. Nothing is proposed twice.
+//!
+//! After the highest reward, several children are drawn for each proposal, and the one that a linear model of all that was
+//! measured likes best is taken: pre-selection by a surrogate, as in Lu et al. 2020 (NSGANetV2). In the last part of the budget, what
+//! lies next to the best candidate takes the children's place.
 
+use super::history::History;
+use super::nearby::first_choices;
+use super::surrogate::Surrogate;
 use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
 use crate::env::{Environment, Objective};
 use bitrack_model::Bits;
@@ -12,12 +19,16 @@ use serde::{Deserialize, Serialize};
 
 /// Candidates that survive.
 const POPULATION: usize = 24;
-/// Random candidates before the first child, besides the uniform ones.
+/// Random candidates before the first child, besides the uniform ones and the rule's.
 const RANDOM: usize = 7;
 /// Children drawn before one that is known is proposed after all.
 const MAX_ATTEMPTS: usize = 20;
 /// Tensors that a child changes on average.
 const MUTATIONS: f64 = 1.5;
+/// New children of which the likeliest to be good is proposed.
+const BROOD: usize = 8;
+/// Share of the budget after which the neighbours of the best candidate take the children's place.
+const LOCAL_FROM: f64 = 0.5;
 
 /// A measured candidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,9 +69,13 @@ impl Individual {
 #[derive(Debug)]
 pub struct Evolution {
     objective: Objective,
+    budget: usize,
     rng: ChaCha8Rng,
+    /// What is proposed before the first child; known once there is an environment.
+    first: Option<Vec<Vec<Bits>>>,
     proposed: usize,
     population: Vec<Individual>,
+    history: History,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,54 +84,90 @@ struct Header {
     rng: RngState,
     proposed: usize,
     population: Vec<Individual>,
+    history: History,
 }
 
 impl Evolution {
-    /// Reproducible from its seed.
-    pub fn new(seed: u64, objective: Objective) -> Self {
-        Self { objective, rng: ChaCha8Rng::seed_from_u64(seed), proposed: 0, population: Vec::new() }
-    }
-
-    /// The corners of the space first, then random candidates, then children.
-    fn next(&mut self, env: &Environment) -> Vec<Bits> {
-        let corners = [(Bits::Eight, Bits::Eight), (Bits::Four, Bits::Eight), (Bits::Four, Bits::Four)];
-        self.proposed += 1;
-        match corners.get(self.proposed - 1) {
-            Some(&(weights, activations)) => env.space.uniform(weights, activations),
-            None if self.proposed <= corners.len() + RANDOM || self.population.len() < 2 => {
-                (0..env.space.len()).map(|_| Bits::ALL[self.rng.random_range(0..3)]).collect()
-            }
-            None => self.new_child(env),
+    /// Reproducible from its seed; `budget` candidates will be measured.
+    pub fn new(seed: u64, objective: Objective, budget: usize) -> Self {
+        Self {
+            objective,
+            budget,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            first: None,
+            proposed: 0,
+            population: Vec::new(),
+            history: History::default(),
         }
     }
 
-    /// A child that will run as nothing in the population does, if that can be had.
-    fn new_child(&mut self, env: &Environment) -> Vec<Bits> {
-        let mut child = self.child();
+    /// What the limits leave of the obvious choices first, then random candidates, then children.
+    fn next(&mut self, env: &Environment) -> Vec<Bits> {
+        let first = self.first.get_or_insert_with(|| first_choices(env));
+        let (count, choice) = (first.len(), first.get(self.proposed).cloned());
+        self.proposed += 1;
+        match choice {
+            Some(bits) => bits,
+            None if self.proposed <= count + RANDOM || self.population.len() < 2 => self.unknown(|this| {
+                let bits: Vec<Bits> = (0..env.space.len()).map(|_| Bits::ALL[this.rng.random_range(0..3)]).collect();
+                env.project(&bits)
+            }),
+            None if self.objective == Objective::Front => {
+                let ranks = ranks(&self.population);
+                self.unknown(|this| this.child(env, &ranks))
+            }
+            None => self.likeliest(env),
+        }
+    }
+
+    /// What `draw` makes, again and again until it is new, if that can be had.
+    fn unknown(&mut self, draw: impl Fn(&mut Self) -> Vec<Bits>) -> Vec<Bits> {
+        let mut bits = draw(self);
         for _ in 0..MAX_ATTEMPTS {
-            let runs = env.project(&child);
-            if !self.population.iter().any(|known| known.bits == runs) {
+            if !self.history.knows(&bits) {
                 break;
             }
-            child = self.child();
+            bits = draw(self);
         }
-        child
+        bits
     }
 
-    fn child(&mut self) -> Vec<Bits> {
+    /// The new child, or late in the search the new neighbour of the best, of the highest predicted reward.
+    fn likeliest(&mut self, env: &Environment) -> Vec<Bits> {
         let ranks = ranks(&self.population);
+        let mut brood = match self.history.spent(self.budget) >= LOCAL_FROM {
+            true => self.history.beside_the_best(env),
+            false => Vec::new(),
+        };
+        if brood.is_empty() {
+            brood.extend((0..BROOD).map(|_| self.unknown(|this| this.child(env, &ranks))));
+        }
+        let surrogate = Surrogate::new(env.space.len(), self.history.rewards());
+        let likes: Vec<f64> = brood.iter().map(|bits| surrogate.predict(bits)).collect();
+        let best =
+            (0..brood.len()).filter(|&i| !self.history.knows(&brood[i])).max_by(|&a, &b| likes[a].total_cmp(&likes[b]));
+        brood.swap_remove(best.unwrap_or(0))
+    }
+
+    /// As it runs: what it changed is kept, and other tensors make room for it.
+    fn child(&mut self, env: &Environment, ranks: &[(usize, f64)]) -> Vec<Bits> {
         let by_front = self.objective == Objective::Front || self.rng.random::<bool>();
-        let (mother, father) = (self.parent(&ranks, by_front), self.parent(&ranks, by_front));
+        let (mother, father) = (self.parent(ranks, by_front), self.parent(ranks, by_front));
         let chance = MUTATIONS / self.population[mother].bits.len() as f64;
+        let mut mutated = Vec::new();
         let gene = |slot: usize| {
             let parent = if self.rng.random::<bool>() { mother } else { father };
             let width = self.population[parent].bits[slot];
             match self.rng.random::<f64>() < chance {
-                true => Bits::ALL[(width.index() + self.rng.random_range(1..3)) % 3],
+                true => {
+                    mutated.push(slot);
+                    Bits::ALL[(width.index() + self.rng.random_range(1..3)) % 3]
+                }
                 false => width,
             }
         };
-        (0..self.population[mother].bits.len()).map(gene).collect()
+        let bits: Vec<Bits> = (0..self.population[mother].bits.len()).map(gene).collect();
+        env.project_around(&bits, &mutated)
     }
 
     /// The better of two at random.
@@ -175,12 +226,13 @@ impl Strategy for Evolution {
 
     fn propose(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
         let bits = self.next(env);
+        self.history.proposed(&bits);
         Ok(Some(Proposal::of_bits(env, bits)))
     }
 
     fn observe(&mut self, env: &Environment, outcome: &Outcome) -> Result<(), StrategyError> {
         let (Some(reward), Some(measured)) = (outcome.reward, outcome.measured) else { return Ok(()) };
-        if self.population.iter().any(|known| known.bits == outcome.bits) {
+        if !self.history.rewarded(&outcome.bits, reward) {
             return Ok(());
         }
         let footprint = env.costs.footprint(&outcome.bits);
@@ -210,13 +262,15 @@ impl Strategy for Evolution {
     }
 
     fn save(&self) -> Result<Blob, StrategyError> {
-        let (rng, population) = (RngState::of(&self.rng), self.population.clone());
-        Ok(Blob::new(self.name(), &Header { rng, proposed: self.proposed, population }, &[]))
+        let (population, history) = (self.population.clone(), self.history.clone());
+        let header = Header { rng: RngState::of(&self.rng), proposed: self.proposed, population, history };
+        Ok(Blob::new(self.name(), &header, &[]))
     }
 
     fn load(&mut self, blob: &Blob) -> Result<(), StrategyError> {
         let header: Header = blob.header(self.name())?;
-        (self.rng, self.proposed, self.population) = (header.rng.rng(), header.proposed, header.population);
+        (self.rng, self.proposed) = (header.rng.rng(), header.proposed);
+        (self.population, self.history) = (header.population, header.history);
         Ok(())
     }
 }
@@ -251,7 +305,7 @@ mod tests {
     fn found_on_front(objective: Objective) -> usize {
         let env = toy::environment(None, None);
         let of = |seed| {
-            let mut strategy = Evolution::new(seed, objective);
+            let mut strategy = Evolution::new(seed, objective, 120);
             let mut all: Vec<Individual> = Vec::new();
             for _ in 0..120 {
                 let proposal = strategy.propose(&env).expect("proposes").expect("endless");
@@ -261,7 +315,7 @@ mod tests {
                     1000 + bits.iter().enumerate().map(|(i, b)| (i as u64 % 3) * u64::from(b.get())).sum::<u64>();
                 let measured = Measured { accuracy, ticks: Some(ticks) };
                 let outcome = Outcome { proposal, bits, reward: Some(accuracy - 1.0), measured: Some(measured) };
-                let mut alone = Evolution::new(0, objective);
+                let mut alone = Evolution::new(0, objective, 120);
                 alone.observe(&env, &outcome).expect("observed");
                 if all.iter().all(|known| known.bits != outcome.bits) {
                     all.append(&mut alone.population);

@@ -3,12 +3,16 @@
 mod blob;
 pub mod ddpg;
 mod evolution;
+mod history;
 mod ilp;
+mod nearby;
 pub mod one_shot;
 mod profile;
 mod random;
+mod rehearsal;
 pub mod reinforce;
 mod rule_based;
+mod surrogate;
 mod uniform;
 mod warm;
 
@@ -17,6 +21,7 @@ pub use evolution::Evolution;
 pub use ilp::Ilp;
 pub use profile::Profile;
 pub use random::Random;
+pub use rehearsal::{Rehearsal, rehearse};
 pub use rule_based::{RuleBased, rule_based_bits};
 pub use uniform::Uniform;
 pub use warm::{Elite, Known, Warm};
@@ -78,11 +83,16 @@ pub enum StrategyError {
 pub const NAMES: [&str; 9] =
     ["ddpg", "ilp", "reinforce", ONE_SHOT, "evolution", "random", "uniform", "rule-based", "profile"];
 
+/// Known proposals in a row after which a strategy has nothing new to say.
+pub const MAX_REPEATS: usize = 200;
+
 /// What is set for strategies: the objective, and the hyper-parameters of those that have some.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// What is searched for; `evolution` alone can do both.
     pub objective: Objective,
+    /// Candidates that will be measured: what is left of them decides when a search stops looking around.
+    pub budget: usize,
     /// Of `ddpg`.
     pub ddpg: DdpgConfig,
     /// Of `reinforce`.
@@ -96,6 +106,7 @@ impl Settings {
     pub fn for_budget(candidates: usize) -> Self {
         Self {
             objective: Objective::Reward,
+            budget: candidates,
             ddpg: DdpgConfig::for_budget(candidates),
             reinforce: ReinforceConfig::for_budget(candidates),
             one_shot: OneShotConfig::default(),
@@ -238,11 +249,11 @@ pub trait Strategy: Send {
 pub fn build(name: &str, seed: u64, settings: &Settings) -> Result<Box<dyn Strategy>, StrategyError> {
     Ok(match name {
         "ddpg" => Box::new(Ddpg::new(seed, settings.ddpg.clone())?),
-        "evolution" => Box::new(Evolution::new(seed, settings.objective)),
+        "evolution" => Box::new(Evolution::new(seed, settings.objective, settings.budget)),
         "ilp" => Box::new(Ilp::new(seed)),
         "profile" => Box::new(Profile::default()),
         ONE_SHOT => Box::new(OneShot::new(seed, settings.one_shot.clone())),
-        "reinforce" => Box::new(Reinforce::new(seed, settings.reinforce.clone())),
+        "reinforce" => Box::new(Reinforce::new(seed, settings.reinforce.clone(), settings.budget)),
         "random" => Box::new(Random::new(seed)),
         "uniform" => Box::new(Uniform::default()),
         "rule-based" => Box::new(RuleBased::default()),

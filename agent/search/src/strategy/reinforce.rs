@@ -3,7 +3,13 @@
 //!
 //! Black-box, because only the policy is trained: every configuration is judged with the weights that quantization gives it.
 //! Training policy and shared weights together is another strategy: [`super::one_shot`].
+//!
+//! Two things that the publication leaves open decide short searches. It begins with what the limits leave of the uniform choices and of the
+//! rule's, so that the distributions learn from something better than chance first. And it proposes nothing twice: what is
+//! drawn again is drawn anew, and in the last part of the budget the likeliest of what lies next to the best candidate is proposed.
 
+use super::history::History;
+use super::nearby::first_choices;
 use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
 use crate::env::Environment;
 use bitrack_model::Bits;
@@ -13,6 +19,10 @@ use serde::{Deserialize, Serialize};
 
 /// Evaluations for which [`ReinforceConfig::default`] was chosen.
 const USUAL_EVALUATIONS: usize = 500;
+/// Draws for a proposal that is new, before it is taken from around the best candidate.
+const MAX_ATTEMPTS: usize = 20;
+/// Share of the budget after which proposals come from around the best candidate.
+const LOCAL_FROM: f64 = 0.65;
 /// Advantages count up to this many standard deviations.
 const MAX_ADVANTAGE: f64 = 3.0;
 
@@ -165,8 +175,13 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
 pub struct Reinforce {
     rng: ChaCha8Rng,
     config: ReinforceConfig,
+    budget: usize,
     /// Known once the number of tensors is.
     policy: Option<Categorical>,
+    /// What is proposed before anything is drawn; known once there is an environment.
+    first: Option<Vec<Vec<Bits>>>,
+    proposals: usize,
+    history: History,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -174,12 +189,22 @@ pub struct Reinforce {
 struct Header {
     rng: RngState,
     policy: Option<SavedCategorical>,
+    proposals: usize,
+    history: History,
 }
 
 impl Reinforce {
-    /// Reproducible from its seed.
-    pub fn new(seed: u64, config: ReinforceConfig) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), config, policy: None }
+    /// Reproducible from its seed; `budget` candidates will be measured.
+    pub fn new(seed: u64, config: ReinforceConfig, budget: usize) -> Self {
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            config,
+            budget,
+            policy: None,
+            first: None,
+            proposals: 0,
+            history: History::default(),
+        }
     }
 
     fn policy(&mut self, env: &Environment) -> &mut Categorical {
@@ -188,6 +213,41 @@ impl Reinforce {
             Categorical::new(std::iter::repeat_n(Bits::ALL.len(), env.space.len()), config.clone())
         })
     }
+
+    fn next(&mut self, env: &Environment) -> Vec<Bits> {
+        let first = self.first.get_or_insert_with(|| first_choices(env));
+        let choice = first.get(self.proposals).cloned();
+        self.proposals += 1;
+        if let Some(bits) = choice {
+            return bits;
+        }
+        let policy = self.policy(env).clone();
+        let is_late = self.history.spent(self.budget) >= LOCAL_FROM;
+        let drawn = (0..if is_late { 0 } else { MAX_ATTEMPTS }).find_map(|_| {
+            let bits: Vec<Bits> = policy.sample(&mut self.rng).into_iter().map(|choice| Bits::ALL[choice]).collect();
+            let bits = env.project(&bits);
+            (!self.history.knows(&bits)).then_some(bits)
+        });
+        drawn.or_else(|| self.beside_the_best(env, &policy)).unwrap_or_else(|| mode(env, &policy))
+    }
+
+    /// The likeliest new choice next to the best candidate.
+    fn beside_the_best(&mut self, env: &Environment, policy: &Categorical) -> Option<Vec<Bits>> {
+        let mode = mode(env, policy);
+        if !self.history.knows(&mode) {
+            return Some(mode);
+        }
+        let p = policy.probabilities();
+        let likelihood = |bits: &[Bits]| bits.iter().zip(&p).map(|(bits, p)| p[bits.index()].ln()).sum::<f64>();
+        let nearby = self.history.beside_the_best(env).into_iter();
+        nearby.max_by(|a, b| likelihood(a).total_cmp(&likelihood(b)))
+    }
+}
+
+/// The likeliest choice, within the limits.
+fn mode(env: &Environment, policy: &Categorical) -> Vec<Bits> {
+    let likeliest = |p: &Vec<f64>| (0..p.len()).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0);
+    env.project(&policy.probabilities().iter().map(|p| Bits::ALL[likeliest(p)]).collect::<Vec<_>>())
 }
 
 impl Strategy for Reinforce {
@@ -196,8 +256,8 @@ impl Strategy for Reinforce {
     }
 
     fn propose(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
-        let policy = self.policy(env).clone();
-        let bits = policy.sample(&mut self.rng).into_iter().map(|choice| Bits::ALL[choice]).collect();
+        let bits = self.next(env);
+        self.history.proposed(&bits);
         Ok(Some(Proposal::of_bits(env, bits)))
     }
 
@@ -205,17 +265,19 @@ impl Strategy for Reinforce {
         let Some(reward) = outcome.reward else { return Ok(()) };
         let ran: Vec<usize> = outcome.bits.iter().map(|bits| bits.index()).collect();
         self.policy(env).learn(&ran, reward);
+        self.history.rewarded(&outcome.bits, reward);
         Ok(())
     }
 
     fn save(&self) -> Result<Blob, StrategyError> {
         let policy = self.policy.as_ref().map(Categorical::save);
-        Ok(Blob::new(self.name(), &Header { rng: RngState::of(&self.rng), policy }, &[]))
+        let (rng, history) = (RngState::of(&self.rng), self.history.clone());
+        Ok(Blob::new(self.name(), &Header { rng, policy, proposals: self.proposals, history }, &[]))
     }
 
     fn load(&mut self, blob: &Blob) -> Result<(), StrategyError> {
         let header: Header = blob.header(self.name())?;
-        self.rng = header.rng.rng();
+        (self.rng, self.proposals, self.history) = (header.rng.rng(), header.proposals, header.history);
         self.policy = header.policy.map(|policy| Categorical::restore(policy, self.config.clone()));
         Ok(())
     }

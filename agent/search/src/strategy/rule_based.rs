@@ -61,7 +61,7 @@ pub fn rule_based_bits(env: &Environment) -> Result<Vec<Bits>, StrategyError> {
         weights.iter().zip(widths).for_each(|(&slot, &width)| all[slot] = width);
         all
     };
-    let flash_bytes = |widths: &[Bits]| env.costs.footprint(&with(widths)).flash_bytes;
+    let flash_bytes = |widths: &[Bits]| env.costs.flash_bytes(&with(widths));
     let widths = cut_weights(&counts, env.limits.flash_bytes.unwrap_or(u64::MAX), flash_bytes)?;
     Ok(env.project(&with(&widths)))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::env::toy;
+use crate::env::{Judge, toy};
 
 fn settings() -> Settings {
     Settings::for_budget(60)
@@ -117,4 +117,41 @@ fn garbage_is_refused() {
     nan.actions[2] = f64::NAN;
     let error = nan.check("toy", &env).expect_err("NaN").to_string();
     assert_eq!(error, "strategy `toy` proposed garbage: action 2 is NaN");
+}
+
+/// A made-up network's reward: losses that nearly add up, and an accident of each choice that no model foresees.
+fn reward_of(bits: &[Bits]) -> f64 {
+    let loss = toy::ToyJudge.divergence(bits).expect("never fails");
+    let hash = bits
+        .iter()
+        .fold(7u64, |hash, bits| hash.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(u64::from(bits.get())));
+    -loss - (hash >> 40) as f64 / f64::from(1 << 24)
+}
+
+/// Best reward of a rehearsal with these many candidates.
+fn best_of(env: &Environment, name: &str, seed: u64, budget: usize) -> f64 {
+    let mut strategy = build(name, seed, &Settings::for_budget(budget)).expect("known");
+    let measure = |bits: &[Bits]| -> Result<Known, StrategyError> {
+        let reward = reward_of(bits);
+        Ok(Known {
+            bits: bits.to_vec(),
+            reward,
+            measured: Measured { accuracy: 1.0 + reward / 100.0, ticks: Some(1000) },
+        })
+    };
+    let rehearsal = Rehearsal { budget, in_flight: 2, known: Vec::new() };
+    let found = rehearse(env, strategy.as_mut(), &rehearsal, measure).expect("rehearsed");
+    assert_eq!(found.len(), budget, "{name}, seed {seed}: nothing is wasted on what is known");
+    found.iter().map(|known| known.reward).fold(f64::NEG_INFINITY, f64::max)
+}
+
+#[test]
+fn what_learns_finds_no_less_than_chance_at_tight_limits_and_nearly_always_more() {
+    let env = toy::environment(Some(70), Some(300));
+    for name in ["evolution", "reinforce"] {
+        let pairs = (1..=20).map(|seed| (best_of(&env, name, seed, 60), best_of(&env, "random", seed, 60)));
+        let pairs: Vec<(f64, f64)> = pairs.collect();
+        assert!(pairs.iter().all(|(ours, chance)| ours >= chance), "{name}: {pairs:?}");
+        assert!(pairs.iter().filter(|(ours, chance)| ours > chance).count() >= 15, "{name}: {pairs:?}");
+    }
 }

@@ -98,7 +98,7 @@ impl Ilp {
             };
             let bits = paths.bits(&path.arcs);
             // The planner may need a little more than the layer that needs most.
-            if env.costs.footprint(&bits).within(&env.limits) {
+            if env.costs.fit(&bits, &env.limits) {
                 return Ok(Found::Choice(bits));
             }
             excluded.push(path.arcs);
@@ -165,16 +165,20 @@ impl Ilp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::{Costs, Footprint, Judge, toy};
+    use crate::env::{Costs, Judge, toy};
 
     /// A planner that needs an eighth more than the layer that needs most.
     #[derive(Debug)]
     struct Wasteful(toy::ToyCosts);
 
     impl Costs for Wasteful {
-        fn footprint(&self, bits: &[Bits]) -> Footprint {
-            let exact = self.0.footprint(bits);
-            Footprint { ram_bytes: exact.ram_bytes + exact.ram_bytes / 8, ..exact }
+        fn flash_bytes(&self, bits: &[Bits]) -> u64 {
+            self.0.flash_bytes(bits)
+        }
+
+        fn ram_bytes(&self, bits: &[Bits]) -> u64 {
+            let exact = self.0.ram_bytes(bits);
+            exact + exact / 8
         }
 
         fn layer_ram(&self, bits: &[Bits]) -> Vec<u64> {
