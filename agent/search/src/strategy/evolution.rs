@@ -84,6 +84,8 @@ struct Header {
     rng: RngState,
     proposed: usize,
     population: Vec<Individual>,
+    /// Checkpoints of earlier versions have none.
+    #[serde(default)]
     history: History,
 }
 

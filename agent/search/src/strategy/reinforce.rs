@@ -189,7 +189,10 @@ pub struct Reinforce {
 struct Header {
     rng: RngState,
     policy: Option<SavedCategorical>,
+    /// Checkpoints of earlier versions have neither.
+    #[serde(default)]
     proposals: usize,
+    #[serde(default)]
     history: History,
 }
 
