@@ -105,12 +105,17 @@ impl ConvShape {
     pub fn lead(&self, in_bits: Bits, out_bits: Bits) -> usize {
         let input = activations::pixel_bytes(self.in_c.into(), in_bits);
         let output = activations::pixel_bytes(self.out_c.into(), out_bits);
-        self.row_lead(input, output) + self.columns().lead(input, output)
+        self.row_lead(input, output) + self.column_lead(input, output)
     }
 
     /// The part of it that depends on the row.
     pub(crate) fn row_lead(&self, in_pixel_bytes: usize, out_pixel_bytes: usize) -> usize {
         self.rows().lead(usize::from(self.in_w) * in_pixel_bytes, usize::from(self.out_w) * out_pixel_bytes)
+    }
+
+    /// The part of it that depends on the column.
+    pub(crate) fn column_lead(&self, in_pixel_bytes: usize, out_pixel_bytes: usize) -> usize {
+        self.columns().lead(in_pixel_bytes, out_pixel_bytes)
     }
 
     fn rows(&self) -> Axis {

@@ -7,6 +7,9 @@ mod harness;
 #[allow(dead_code)]
 #[path = "../bench/src/networks.rs"]
 mod networks;
+#[allow(dead_code)]
+#[path = "harness/shapes.rs"]
+mod shapes;
 
 use bitrack_kernels::{Bits, fully_connected};
 use harness::Op;
@@ -15,8 +18,8 @@ use networks::{LAYERS, Layer, Work};
 /// What we may take more than CMSIS-NN, in bytes.
 const ALLOWANCE: usize = 1024;
 
-/// CMSIS-NN's: two windows of 16-bit values for convolutions, nothing for fully connected layers. For depthwise ones it takes more
-/// than nothing, which we do not need.
+/// CMSIS-NN's: two windows of 16-bit values for convolutions, nothing for fully connected layers. For depthwise ones it takes all weights
+/// as 16-bit values, which the layers of these networks do not need.
 fn cmsis_nn(work: &Work) -> usize {
     match work {
         Work::Weighted(Op::Conv(shape)) => 4 * shape.k_len(),
@@ -45,5 +48,24 @@ fn no_layer_takes_a_kilobyte_more() {
         let scratch = widths.map(|widths| scratch_beside(layer, widths)).max().unwrap_or(0);
         let limit = cmsis_nn(&layer.work) + ALLOWANCE;
         assert!(scratch <= limit, "{} {}: {scratch} bytes, {limit} allowed", layer.network, layer.name);
+    }
+}
+
+/// The largest kernel's side of which a quad's weights, spread, leave room for a window.
+const LARGEST: u16 = 7;
+
+#[test]
+fn no_depthwise_layer_takes_a_kilobyte_more() {
+    let sides = || 1..=LARGEST;
+    for (k_h, k_w) in sides().flat_map(|k_h| sides().map(move |k_w| (k_h, k_w))) {
+        for (stride, channels) in (1..5).flat_map(|stride| [1, 3, 4, 6, 8, 30, 64].map(|channels| (stride, channels))) {
+            for (in_h, in_w) in [(49, 1), (1, 49), (7, 7), (9, 50), (96, 96)] {
+                let pad = [k_h - 1, k_w - 1, 0, 0];
+                let shape = shapes::conv([in_h, in_w, channels], [k_h, k_w], [stride, stride], pad, channels);
+                let scratch = Op::Depthwise(shape).scratch_len(Bits::B8, Bits::B8, Bits::B8);
+                let limit = 2 * shape.k_len() + ALLOWANCE;
+                assert!(scratch <= limit, "{shape:?}: {scratch} bytes, {limit} allowed");
+            }
+        }
     }
 }

@@ -51,8 +51,35 @@ fn any_conv(max_c: u16) -> impl Strategy<Value = ConvShape> {
     })
 }
 
+/// Maps that are long or wide, of which a side is often one, under kernels of which it often is too: several strips, one row, one column.
+fn any_depthwise() -> impl Strategy<Value = ConvShape> {
+    let side = |long: u16| prop_oneof![Just(1u16), 2u16..9, 9..long];
+    let kernel = || prop_oneof![Just(1u16), 2u16..8];
+    let strides = (1u16..5, 1u16..5);
+    let pads = (0u16..7, 0u16..7, 0u16..7, 0u16..7);
+    let axis = |size: u16, kernel: u16, first: u16, last: u16| {
+        let (first, last) = (first % kernel, last % kernel);
+        (kernel.min(size + first + last), [first.min(kernel.min(size + first + last) - 1), last])
+    };
+    ((side(64), side(64)), (kernel(), kernel()), strides, pads, 1u16..14).prop_map(
+        move |(map, kernel, strides, pads, c)| {
+            // One side only is long: an oracle takes its time.
+            let (h, w) = if map.0 > 8 { (map.0, map.1.min(8)) } else { map };
+            let (k_h, [top, bottom]) = axis(h, kernel.0, pads.0, pads.2);
+            let (k_w, [left, right]) = axis(w, kernel.1, pads.1, pads.3);
+            conv([h, w, c], [k_h, k_w], [strides.0, strides.1], [top, left, bottom, right], c)
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn any_depthwise_convolution_of_a_long_map(shape in any_depthwise(), seed: u64) {
+        prop_assume!(shape.validate().is_ok());
+        check_all_widths(Op::Depthwise(shape), seed);
+    }
 
     #[test]
     fn any_convolution(shape in any_conv(21), seed: u64) {

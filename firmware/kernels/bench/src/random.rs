@@ -23,7 +23,7 @@ fn op(rng: &mut Rng) -> Op {
     match rng.below(4) {
         0 => Op::Fc(FcShape { in_features: 1 + rng.below(600) as u32, out_features: 1 + rng.below(24) as u32 }),
         1 => {
-            let shape = conv_shape(rng, 24);
+            let shape = if rng.below(2) == 0 { conv_shape(rng, 24) } else { long_shape(rng) };
             Op::Depthwise(ConvShape { out_c: shape.in_c, ..shape })
         }
         2 => Op::Conv(conv_shape(rng, 12)),
@@ -41,6 +41,21 @@ fn conv_shape(rng: &mut Rng, max_c: u64) -> ConvShape {
     k_h = k_h.min(h + pad[0] + pad[2]);
     k_w = k_w.min(w + pad[1] + pad[3]);
     conv([h, w, draw(1, max_c)], [k_h, k_w], [draw(1, 3), draw(1, 3)], pad, draw(1, 13))
+}
+
+/// A map that is long on one side and often one pixel on the other, under a kernel of up to 7x7.
+fn long_shape(rng: &mut Rng) -> ConvShape {
+    let mut draw = |low: u64, high: u64| (low + rng.below(high - low + 1)) as u16;
+    let (long, short) = (draw(1, 60), if draw(0, 1) == 0 { 1 } else { draw(2, 8) });
+    let [h, w] = if draw(0, 1) == 0 { [long, short] } else { [short, long] };
+    let mut side = |size: u16| {
+        let kernel = if draw(0, 3) == 0 { 1 } else { draw(1, 7) };
+        let [first, last] = [draw(0, u64::from(kernel) - 1), draw(0, u64::from(kernel) - 1)];
+        let kernel = kernel.min(size + first + last);
+        (kernel, draw(1, 4), first.min(kernel - 1), last)
+    };
+    let [(k_h, stride_h, top, bottom), (k_w, stride_w, left, right)] = [side(h), side(w)];
+    conv([h, w, draw(1, 13)], [k_h, k_w], [stride_h, stride_w], [top, left, bottom, right], 1)
 }
 
 fn setting(rng: &mut Rng) -> Setting {

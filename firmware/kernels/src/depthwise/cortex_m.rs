@@ -131,10 +131,7 @@ fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
     while row < usize::from(job.shape.out_h) {
         args.count = if row == first { inner.len() } else { 0 };
         if args.count > 0 {
-            args.rows = core::array::from_fn(|ky| match job.row_offset(row, ky, strip.start) {
-                Some(at) => job.input.rest(at).pointer(),
-                None => core::ptr::null(),
-            });
+            args.rows = rows_under(job, strip, row);
             args.expand = expand;
         } else {
             expand_row_at_edge(job, strip, row, args);
@@ -146,6 +143,14 @@ fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
         row = row.wrapping_add(args.count.wrapping_mul(step));
     }
     args.expand = expand;
+}
+
+/// The input rows under an output row whose windows lie on the input from top to bottom.
+#[inline(never)]
+pub(super) fn rows_under(job: &Job<'_>, strip: &Strip, row: usize) -> [*const u8; 3] {
+    let first = job.row_offset(row, 0, strip.start).map_or(core::ptr::null(), |at| job.input.rest(at).pointer());
+    let row_bytes = usize::from(job.shape.in_w) * job.in_pixel_bytes;
+    [first, first.wrapping_add(row_bytes), first.wrapping_add(2 * row_bytes)]
 }
 
 /// Output rows whose windows lie on the input from top to bottom.
@@ -176,17 +181,18 @@ fn unpack(job: &Job<'_>, params: &mut [[u32; 7]; QUAD]) {
     // SAFETY: a whole quad of weights and four constants.
     unsafe { spread(job)(weights.as_ptr(), channels.as_ptr(), params.as_mut_ptr()) };
     if Kernel::DepthwiseShift.is_built() && job.shift > 0 {
-        params.iter_mut().for_each(|channel| shift_up(channel, job.shift));
+        for [weights @ .., _mult, bias] in params.iter_mut() {
+            shift_up(weights, job.shift);
+            *bias <<= job.shift;
+        }
     }
 }
 
-/// Shifts both halves of the weights, and the bias.
+/// Shifts both halves of weights.
 #[cold]
-fn shift_up([w0, w1, w2, v01, v2, _mult, bias]: &mut [u32; 7], shift: u8) {
-    for weights in [w0, w1, w2, v01, v2] {
-        *weights = (*weights << shift) & 0xFFFF | (*weights >> 16) << (16 + shift);
-    }
-    *bias <<= shift;
+#[inline(never)]
+pub(super) fn shift_up(words: &mut [u32], shift: u8) {
+    words.iter_mut().for_each(|word| *word = (*word << shift) & 0xFFFF | (*word >> 16) << (16 + shift));
 }
 
 /// All arguments that rows of a strip have in common; `out` is the strip's place in the first row.

@@ -13,9 +13,13 @@
 //! holds `4i` to `4i + 3`. What does not fill a word is packed little-endian behind it. Fields below 8 bits are stored as
 //! `w + 2^(bits-1)`.
 
+#[cfg(not(target_arch = "arm"))]
 use super::Job;
+use super::plan;
 use crate::error::check_len;
 use crate::matmul::layout::check_range;
+#[cfg(target_arch = "arm")]
+use crate::parts::Parts;
 use crate::quads::QUAD;
 use crate::{Bits, ConvShape, KernelError};
 
@@ -34,16 +38,18 @@ pub(super) const fn weights_len(shape: &ConvShape, bits: Bits) -> usize {
     ((shape.in_c as usize).div_ceil(QUAD) * quad_bytes(shape, bits)).next_multiple_of(4)
 }
 
-/// Packs weights given as `[tap][channel]`.
+/// Packs weights given as `[tap][channel]`, in the order of a shape that lies.
 pub(super) fn pack(shape: &ConvShape, bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
     check_len("plain weights", plain.len(), shape.k_len())?;
     check_len("weights", out.len(), weights_len(shape, bits))?;
     check_range(plain, bits)?;
-    let channels = usize::from(shape.in_c);
+    let (channels, turns) = (usize::from(shape.in_c), plan::turns(shape));
+    let shape = &plan::lying(shape);
     out.fill(0);
     for (quad, bytes) in out.chunks_exact_mut(quad_bytes(shape, bits)).enumerate() {
         for entry in 0..entries(shape) {
             let (tap, c) = tap_of(shape, entry);
+            let tap = if turns { turned(shape, tap) } else { tap };
             let c = quad * QUAD + c;
             if c < channels {
                 let (byte, at) = position(shape, entry, bits);
@@ -63,6 +69,12 @@ fn tap_of(shape: &ConvShape, entry: usize) -> (usize, usize) {
     }
 }
 
+/// The tap of the shape that was given, of a tap of the one that lies.
+fn turned(lying: &ConvShape, tap: usize) -> usize {
+    let (k_h, k_w) = (usize::from(lying.k_h), usize::from(lying.k_w));
+    tap % k_w * k_h + tap / k_w
+}
+
 /// Byte and bit of an entry of the list.
 fn position(shape: &ConvShape, entry: usize, bits: Bits) -> (usize, u8) {
     let per_byte = bits.per_byte();
@@ -80,32 +92,68 @@ fn code(weight: i8, bits: Bits) -> u8 {
     if bits == Bits::B8 { weight as u8 } else { (weight - bits.min_weight()) as u8 }
 }
 
+#[cfg(any(test, not(target_arch = "arm")))]
 fn weight(code: u8, bits: Bits) -> i32 {
     if bits == Bits::B8 { i32::from(code as i8) } else { i32::from(code) + i32::from(bits.min_weight()) }
 }
 
-/// Spreads one quad's weights into `params`: `weights << shift` as pairs `w[2j] | w[2j + 1] << 16`, and bias `<< shift` and
-/// multiplier. On the board channel by channel, the pairs of each kernel column, then the constants; on the host the pairs in the
-/// order of a strip, then all constants.
+/// Spreads one quad's weights into `params`: `weights << shift` as pairs `w[2j] | w[2j + 1] << 16` in the order of a strip, then bias
+/// `<< shift` and multiplier of each channel.
+#[cfg(not(target_arch = "arm"))]
 pub(super) fn unpack_quad(job: &mut Job<'_>) {
     let (shape, bits) = (job.shape, job.w_bits);
     let (k_h, k_w) = (usize::from(shape.k_h), usize::from(shape.k_w));
     let pairs = k_h.div_ceil(2);
-    let words = k_w * pairs + 2;
     job.params.fill(0);
     for entry in 0..entries(shape) {
         let ((tap, c), (byte, at)) = (tap_of(shape, entry), position(shape, entry, bits));
         let (ky, kx) = (tap / k_w, tap % k_w);
         let weight = weight(job.quad_weights()[byte] >> at & bits.max_activation(), bits) << job.shift;
-        let column = if cfg!(target_arch = "arm") { c * words + kx * pairs } else { (kx * QUAD + c) * pairs };
-        job.params[column + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
+        job.params[(kx * QUAD + c) * pairs + ky / 2] |= u32::from(weight as u16) << (ky % 2 * 16);
     }
-    let first = job.quad * QUAD;
-    let (start, step) = if cfg!(target_arch = "arm") { (0, words) } else { (QUAD * (words - 2), 2) };
-    for (params, channel) in job.params[start..].chunks_exact_mut(step).zip(&job.channels[first..]) {
-        params[step - 2] = (channel.bias << job.shift) as u32;
-        params[step - 1] = channel.mult as u32;
+    let channels = &job.channels[job.quad * QUAD..];
+    for (params, channel) in job.params[k_w * QUAD * pairs..].chunks_exact_mut(2).zip(channels).take(QUAD) {
+        params[0] = (channel.bias << job.shift) as u32;
+        params[1] = channel.mult as u32;
     }
+}
+
+/// The four channels' weights of a tap as signed bytes.
+#[cfg(target_arch = "arm")]
+#[inline(never)]
+pub(super) fn tap_bytes(shape: &ConvShape, weights: &[u8], tap: usize, bits: Bits) -> u32 {
+    let words = usize::from(shape.k_h) * usize::from(shape.k_w);
+    if (shape.k_h, shape.k_w) != (3, 3) || tap == 8 {
+        return list_word(weights, [tap, words], bits);
+    }
+    // Where a channel's list has taps 0 to 7.
+    let at = 0x7563_2410 >> (4 * tap.min(8)) & 7;
+    (0..QUAD).fold(0, |word, c| {
+        let byte = list_word(weights, [2 * c + at / 4, words], bits) >> (at % 4 * 8) & 0xFF;
+        word | byte << (8 * c)
+    })
+}
+
+/// Word `index` of a list of `words`.
+#[cfg(target_arch = "arm")]
+fn list_word(weights: &[u8], [index, words]: [usize; 2], bits: Bits) -> u32 {
+    let (per_byte, width) = (bits.per_byte(), usize::from(bits.get()));
+    let bytes = |at: usize| weights.part(at..).first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+    let fields = match bits {
+        Bits::B8 => return bytes(4 * index),
+        _ if index < words / per_byte * per_byte => bytes(index / per_byte * 4) >> (index % per_byte * width),
+        Bits::B4 => {
+            let fields = u32::from(*weights.part(2 * index)) | u32::from(*weights.part(2 * index + 1)) << 16;
+            fields | fields << 4
+        }
+        Bits::B2 => {
+            let fields = u32::from(*weights.part(index));
+            fields | fields << 6 | fields << 12 | fields << 18
+        }
+    };
+    // A byte each, less the excess; bit 7 keeps bytes from borrowing.
+    let all = |byte: u8| u32::from(byte) * 0x0101_0101;
+    ((fields & all(bits.max_activation()) | all(0x80)) - all(bits.min_weight().unsigned_abs())) ^ all(0x80)
 }
 
 #[cfg(test)]

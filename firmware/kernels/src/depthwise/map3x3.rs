@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::cortex_m::{COLUMN, Edge, Spread, expand, expand_edge, inner_rows, pack_padding, spread, store};
+use super::cortex_m::{COLUMN, Edge, Spread, expand, expand_edge, inner_rows, pack_padding, rows_under, spread, store};
 use super::{Job, Strip, layout};
 use crate::Kernel;
 use crate::buffers::Output;
@@ -144,10 +144,6 @@ fn map_args(
     output: &Output<'_>,
 ) -> Map {
     job.quad = 0;
-    let place = |ky: usize| match job.row_offset(inner.start, ky, strip.start) {
-        Some(at) if !inner.is_empty() => job.input.rest(at).pointer(),
-        _ => core::ptr::null(),
-    };
     Map {
         params: params.as_ptr(),
         strip: job.strip.as_ptr(),
@@ -158,7 +154,7 @@ fn map_args(
         tops: 0,
         inners: 0,
         bottoms: 0,
-        inner: core::array::from_fn(place),
+        inner: if inner.is_empty() { [core::ptr::null(); 3] } else { rows_under(job, strip, inner.start) },
         offset: 0,
         row_step: usize::from(job.shape.stride_h) * usize::from(job.shape.in_w) * job.in_pixel_bytes,
         step: job.in_pixel_bytes,

@@ -10,16 +10,16 @@ mod cortex_m;
 mod layout;
 #[cfg(target_arch = "arm")]
 mod map3x3;
+mod plan;
+
+use plan::Plan;
 
 use crate::buffers::{Input, Output, Overlay, Way};
 use crate::columns::as_words;
-use crate::parts::{Parts, quotient, quotient_up};
+use crate::parts::Parts;
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations, built};
-
-/// Columns of an expanded strip, unless the kernel is wider.
-const STRIP: usize = 24;
 
 /// Largest shift that leaves shifted 8-bit weights within 16 bits.
 const MAX_WEIGHT_SHIFT: u8 = 8;
@@ -30,10 +30,11 @@ pub const fn weights_len(shape: &ConvShape, w_bits: Bits) -> usize {
     layout::weights_len(shape, w_bits)
 }
 
-/// Bytes of scratch, a multiple of 4: about a kilobyte for 3x3 kernels.
+/// Bytes of scratch, a multiple of 4: about a kilobyte, and no more than the channels' weights as 16-bit values beyond that, unless the
+/// kernel is large and the channels are few.
 #[cfg_attr(not(feature = "all"), inline(never))]
 pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
-    Plan::new(shape).scratch_len()
+    Plan::new(&plan::lying(shape)).scratch_len()
 }
 
 /// Packs weights given as `[k_h][k_w][c]`, each within the range of `w_bits`.
@@ -55,30 +56,44 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: 
     });
     let needs = needs.and_if(!requant.is_full_range(out_bits), Kernel::Clamp);
     let needs = needs.and_if(requant.shift > 0, Kernel::DepthwiseShift);
-    if requant.shift > MAX_WEIGHT_SHIFT || (shape.in_c as usize) < QUAD {
+    // A map that stands is laid down first, by what runs any kernel.
+    let stands = plan::stands(shape);
+    if requant.shift > MAX_WEIGHT_SHIFT || (shape.in_c as usize) < QUAD || stands && !plan::ANY {
         return needs.and(Kernel::DepthwiseAny);
     }
-    let needs = match (shape.k_h, shape.k_w, shape.stride_w) {
+    let stands = stands && plan::ANY;
+    let needs = match (shape.k_h, shape.k_w, if stands { shape.stride_h } else { shape.stride_w }) {
         (3, 3, 1) => needs.and(Kernel::Depthwise3x3S1),
         (3, 3, 2) => needs.and(Kernel::Depthwise3x3S2),
         _ => return needs.and(Kernel::DepthwiseAny),
     };
-    if (shape.in_c as usize).is_multiple_of(QUAD) { needs } else { needs.and(Kernel::DepthwiseAny) }
+    let whole = (shape.in_c as usize).is_multiple_of(QUAD);
+    if whole && !stands { needs } else { needs.and(Kernel::DepthwiseAny) }
 }
 
-/// How the output may lie over the input. A quad's rows are computed in order, a row or a band of rows at a time: its rows of input
-/// are expanded to scratch before its rows of outputs are written. What other quads have yet to read, of these rows or others, is
+/// How the output may lie over the input. A quad's rows are computed in order, a row or a few rows at a time: their rows of input
+/// are expanded to scratch before their rows of outputs are written. What other quads have yet to read, of these rows or others, is
 /// spared if outputs lie over inputs of the same quad, which takes pixels of the same size and a distance of whole pixels. Maps in
-/// several strips do not bear it.
+/// several strips do not bear it, but for those of one row, of which a strip is read before it is written.
 ///
 /// From front to back a row is overwritten when the windows have passed it; from back to front, which is there for rows of one
 /// size at stride 1, likewise: `k_h - 1 - pad_top` rows behind the input.
 pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Option<Overlay> {
+    let stands = plan::turns(shape);
+    let shape = &plan::lying(shape);
     let pixel = activations::pixel_bytes(shape.in_c.into(), in_bits);
-    let bears = in_bits == out_bits && Plan::new(shape).outputs == usize::from(shape.out_w);
+    let plan = Plan::new(shape);
+    if in_bits != out_bits {
+        return None;
+    }
+    if plan.outputs < usize::from(shape.out_w) {
+        // Not where the 3x3 kernels do it all, which may be all that a runner has.
+        let is_row = plan::ANY && shape.in_h == 1 && shape.out_h == 1 && (stands || plan.slack > 0);
+        return is_row.then(|| Overlay { before: shape.column_lead(pixel, pixel), behind: None, step: pixel });
+    }
     let back = shape.stride_h == 1 && shape.out_w == shape.in_w;
     let behind = usize::from(shape.k_h - 1).saturating_sub(shape.pad_top.into()) * usize::from(shape.in_w) * pixel;
-    bears.then(|| Overlay { before: shape.row_lead(pixel, pixel), behind: back.then_some(behind), step: pixel })
+    Some(Overlay { before: shape.row_lead(pixel, pixel), behind: back.then_some(behind), step: pixel })
 }
 
 /// Runs the depthwise convolution.
@@ -88,6 +103,7 @@ pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     let (in_bits, out_bits) = (built::activations(in_bits), built::activations(out_bits));
     let w_bits = built::depthwise_weights(w_bits);
     shape.validate_depthwise()?;
+    let shape = plan::lying(&shape);
     let plan = Plan::new(&shape);
     let way = args.validate(weights_len(&shape, w_bits), plan.scratch_len(), overlay)?;
     // SAFETY: `validate` found scratch apart from all that is touched otherwise.
@@ -127,66 +143,6 @@ pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     // SAFETY: the input, which may lie here, is not read any more.
     requant.clamp_tensor(unsafe { args.output.bytes() }, channels, out_bits);
     Ok(())
-}
-
-/// Sizes that depend on the shape only.
-struct Plan {
-    /// Vertical pairs of taps in a kernel column.
-    pairs: usize,
-    /// Kernel columns.
-    k_w: usize,
-    /// Expanded columns of a strip.
-    columns: usize,
-    /// Output columns of a strip.
-    outputs: usize,
-    /// Whether there is code for a 3x3 kernel on a map of this width.
-    #[cfg_attr(not(target_arch = "arm"), allow(dead_code))]
-    is_map: bool,
-    /// Output rows of a strip, of which there are several on such a map only.
-    rows: usize,
-}
-
-/// Words of a column of a band of rows.
-const BAND_COLUMN: usize = 6;
-/// Words of a band of rows, with its outputs.
-const BAND: usize = 168;
-/// Rows of a band.
-const BAND_ROWS: usize = 3;
-
-impl Plan {
-    #[inline(never)]
-    const fn new(shape: &ConvShape) -> Self {
-        let (k_w, stride) = (shape.k_w as usize, shape.stride_w as usize);
-        let fit = if STRIP > k_w { quotient(STRIP - k_w, stride) + 1 } else { 1 };
-        let strips = quotient_up(shape.out_w as usize, fit);
-        let outputs = quotient_up(shape.out_w as usize, strips);
-        let columns = (outputs - 1) * stride + k_w;
-        let kernel = shape.k_h == 3 && shape.k_w == 3 && shape.in_c as usize >= QUAD;
-        let is_map = kernel && matches!((shape.stride_w, shape.out_w), (1, 3 | 5 | 6) | (2, 3 | 6));
-        let fit = quotient(BAND, columns * BAND_COLUMN + outputs);
-        let fit = if fit < BAND_ROWS { fit } else { BAND_ROWS };
-        let fit = if fit < shape.out_h as usize { fit } else { shape.out_h as usize };
-        let rows = if is_map && fit > 1 { fit } else { 1 };
-        Plan { pairs: (shape.k_h as usize).div_ceil(2), k_w, columns, outputs, is_map, rows }
-    }
-
-    const fn scratch_len(&self) -> usize {
-        4 * (self.params_words() + self.strip_words() + self.rows * self.outputs)
-    }
-
-    /// Words of one channel's weights and constants.
-    const fn channel_words(&self) -> usize {
-        self.k_w * self.pairs + 2
-    }
-
-    const fn params_words(&self) -> usize {
-        QUAD * self.channel_words()
-    }
-
-    const fn strip_words(&self) -> usize {
-        let (row, band) = (self.columns * self.pairs * QUAD, self.rows * self.columns * BAND_COLUMN);
-        if row > band { row } else { band }
-    }
 }
 
 /// A layer, and the quad of its channels that is worked on.

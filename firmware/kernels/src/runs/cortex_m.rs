@@ -25,17 +25,6 @@ struct Frame {
     min: u32,
 }
 
-/// Arguments of `spread_quads`, in the order of `runs.s`.
-#[repr(C)]
-struct Spread {
-    first: *const u8,
-    step: usize,
-    count: usize,
-    load: Routine,
-    destination: *mut u16,
-    pitch_bytes: usize,
-}
-
 unsafe extern "C" {
     fn bitrack_load_strided_b8();
     fn bitrack_load_strided_b4();
@@ -59,7 +48,6 @@ unsafe extern "C" {
     // Two words of sums, in the halves of a 64-bit value.
     fn bitrack_sum_quads(first: *const u8, step: usize, count: usize, load: Routine) -> u64;
     fn bitrack_max_quads(first: *const u8, step: usize, count: usize, load: Routine) -> u32;
-    fn bitrack_spread_quads(args: &Spread);
     fn bitrack_add_quads(frame: &Frame);
 }
 
@@ -76,21 +64,6 @@ pub(super) unsafe fn sum(first: *const u8, step: usize, count: usize, bits: Bits
 pub(super) unsafe fn max(first: *const u8, step: usize, count: usize, bits: Bits) -> u32 {
     // SAFETY: the caller's promise.
     unsafe { bitrack_max_quads(first, step, count, strided(bits)) }
-}
-
-/// # Safety
-/// As [`sum`], and `destination` must have room for `4 * count` half-words, `pitch` apart.
-pub(super) unsafe fn spread(
-    first: *const u8,
-    step: usize,
-    count: usize,
-    bits: Bits,
-    destination: *mut u16,
-    pitch: usize,
-) {
-    let args = Spread { first, step, count, load: strided(bits), destination, pitch_bytes: 2 * pitch };
-    // SAFETY: the caller's promise.
-    unsafe { bitrack_spread_quads(&args) }
 }
 
 /// # Safety

@@ -67,6 +67,7 @@ impl Run<'_> {
     }
 
     /// Writes each channel as a half-word: channel `c` of quad `i` to `words[(4 * i + c) * pairs]`, in the low half or the high.
+    #[cfg(not(target_arch = "arm"))]
     pub fn spread(&self, words: &mut [u32], pairs: usize, high: bool) {
         let mut rest = words.as_mut_ptr().cast::<u16>().wrapping_add(usize::from(high));
         assert!(words.len() > (QUAD * self.count - 1) * pairs, "strip");
@@ -83,7 +84,7 @@ impl Run<'_> {
         let end = self.count.wrapping_sub(1).wrapping_mul(self.step).wrapping_add(quad_len(self.bits));
         if (1..=MAX_PAIR_SUM).contains(&self.count) && self.step <= MAX_STEP && end <= self.bytes.len() {
             each(self.bytes.as_ptr(), self.count);
-        } else if Kernel::PoolAny.is_built() || Kernel::DepthwiseAny.is_built() {
+        } else if Kernel::PoolAny.is_built() || cfg!(not(target_arch = "arm")) {
             self.rare_parts(each);
         } else {
             missing();

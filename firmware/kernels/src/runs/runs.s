@@ -111,28 +111,6 @@ bitrack_\name:
     pop     {r4, r5, pc}
     ru_end max_quads
 
-@ r0 = { first quad, step, count, loader, destination, bytes from channel to channel }: each channel to a half-word of its own,
-@ four channels side by side, quad after quad.
-    ru_begin spread_quads
-    push    {r4-r8, lr}
-    ldm     r0, {r0-r5}
-    add     r6, r5, r5, lsl #1
-1:
-    blx     r3
-    uxtb16  r7, r12
-    uxtb16  r8, r12, ror #8
-    strh    r7, [r4]
-    strh    r8, [r4, r5]
-    lsrs    r7, r7, #16
-    lsr     r8, r8, #16
-    strh    r7, [r4, r5, lsl #1]
-    strh    r8, [r4, r6]
-    subs    r2, #1
-    add     r4, r4, r5, lsl #2
-    bne     1b
-    pop     {r4-r8, pc}
-    ru_end spread_quads
-
 @ Frame of `add_quads`, filled from `Frame` in cortex_m.rs. Behind what is held in registers:
     .equ RU_STORE, 0
     .equ RU_OUT_END, 4
