@@ -33,8 +33,11 @@ pub const fn reason(kernel: Kernel) -> Reason {
         Kernel::LongSums => Reason::LacksLongSums,
         Kernel::Clamp => Reason::LacksClamp,
         Kernel::DepthwiseShift => Reason::LacksDepthwiseShift,
-        Kernel::AveragePoolCut => Reason::LacksAveragePoolCut,
         Kernel::PoolAny => Reason::LacksPoolAny,
+        Kernel::Conv2dPixels => Reason::LacksConv2dPixels,
+        Kernel::DepthwiseMap3 => Reason::LacksDepthwiseMap3,
+        Kernel::DepthwiseMap5 => Reason::LacksDepthwiseMap5,
+        Kernel::DepthwiseMap6 => Reason::LacksDepthwiseMap6,
     }
 }
 

@@ -11,6 +11,7 @@
 mod constants;
 mod lacking;
 mod plan;
+mod shapes;
 mod step;
 
 use bitrack_image::{Image, ImageError, Tensor};

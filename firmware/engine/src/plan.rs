@@ -1,15 +1,16 @@
-//! Reason one op will do, resolved from its records and checked against its kernel's demands.
+//! What one op will do, resolved from its records and checked against its kernel's demands.
 
 use core::ops::Range;
 
 use bitrack_image::{Image, Op, OpKind, Tensor};
 use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, Needs, Overlay, PoolShape, Requant, Rescale, ShapeError, add, conv2d, depthwise,
+    Bits, Channel, ConvShape, FcShape, Needs, Overlay, PoolShape, Requant, Rescale, add, conv2d, depthwise,
     fully_connected, pool, reshape, softmax,
 };
 
 use bitrack_reason::Reason;
 
+use crate::shapes::{conv_shape, fc_shape, pool_shape, shape_error};
 use crate::{constants, lacking};
 
 /// An op with its bytes in the arena (ranges) and in flash (slices).
@@ -33,8 +34,11 @@ pub enum Call<'i> {
     MaxPool(PoolShape, Option<Rescale>),
     Add(Addition),
     Reshape(Reshaping),
-    Softmax { classes: usize, table: &'i [u32] },
+    Softmax { table: &'i [u32] },
 }
+
+/// Whether any pooling is compiled in.
+const POOLS_BUILT: bool = pool::AVERAGE_BUILT || pool::MAX_BUILT;
 
 /// Packed weights and the constants of every output channel.
 #[derive(Clone, Copy)]
@@ -79,7 +83,8 @@ impl<'i> Plan<'i> {
             return Err(Reason::Variant);
         }
         let (widths, requant) = (Widths::of(op, input, output)?, requant(op, output));
-        if let Some(kernel) = needs(image, op, input, output, widths)?.missing() {
+        let shape = &conv_shape(op, input, output);
+        if let Some(kernel) = needs(image, op, input, output, shape, widths)?.missing() {
             return Err(lacking::reason(kernel));
         }
         let plan = Self {
@@ -90,7 +95,7 @@ impl<'i> Plan<'i> {
             out_bits: widths.output,
             in_zero: input.zero,
             requant,
-            call: call(image, op, input, output, widths)?,
+            call: call(image, op, input, output, shape, widths)?,
         };
         plan.check_overlap()?;
         Ok(plan)
@@ -106,7 +111,7 @@ impl<'i> Plan<'i> {
                 let negative = w.channels.iter().any(|channel| channel.mult < 0);
                 if negative { Err(Reason::NegativeMultiplier) } else { Ok(()) }
             }
-            Call::Softmax { table, .. } => {
+            Call::Softmax { table } if softmax::BUILT => {
                 let bad = table.first() == Some(&0) || table.iter().any(|&entry| entry > softmax::MAX_ENTRY);
                 if bad { Err(Reason::SoftmaxEntry) } else { Ok(()) }
             }
@@ -118,7 +123,9 @@ impl<'i> Plan<'i> {
     #[inline(never)]
     fn check_overlap(&self) -> Result<(), Reason> {
         let (second, of_second) = match &self.call {
-            Call::Add(add) => (add.input2.clone(), Some(add::overlay(add.input2.len(), self.output.len()))),
+            Call::Add(add) if add::BUILT => {
+                (add.input2.clone(), Some(add::overlay(add.input2.len(), self.output.len())))
+            }
             _ => (0..0, None),
         };
         let in_place = matches!(&self.call, Call::Reshape(reshaping) if reshaping.in_place);
@@ -134,18 +141,22 @@ impl<'i> Plan<'i> {
     fn overlay(&self) -> Option<Overlay> {
         let (input, output) = (self.in_bits, self.out_bits);
         match &self.call {
-            Call::Conv2d(shape, _) => Some(conv2d::overlay(shape, input, output)),
-            Call::Depthwise(shape, _) => depthwise::overlay(shape, input, output),
-            Call::AveragePool(shape, _) | Call::MaxPool(shape, _) => Some(pool::overlay(shape, input, output)),
-            Call::Add(_) => Some(add::overlay(self.input.len(), self.output.len())),
-            Call::FullyConnected(..) | Call::Reshape(_) | Call::Softmax { .. } => None,
+            Call::Conv2d(shape, _) if conv2d::BUILT => Some(conv2d::overlay(shape, input, output)),
+            Call::Depthwise(shape, _) if depthwise::BUILT => depthwise::overlay(shape, input, output),
+            Call::AveragePool(shape, _) | Call::MaxPool(shape, _) if POOLS_BUILT => {
+                Some(pool::overlay(shape, input, output))
+            }
+            Call::Add(_) if add::BUILT => Some(add::overlay(self.input.len(), self.output.len())),
+            _ => None,
         }
     }
 
     /// How scratch may lie over the input.
     fn scratch_overlay(&self) -> Option<Overlay> {
         match &self.call {
-            Call::FullyConnected(shape, _) => Some(fully_connected::scratch_overlay(shape, self.in_bits)),
+            Call::FullyConnected(shape, _) if fully_connected::BUILT => {
+                Some(fully_connected::scratch_overlay(shape, self.in_bits))
+            }
             _ => None,
         }
     }
@@ -160,7 +171,7 @@ pub fn needs_of(image: &Image<'_>, index: u16) -> Result<Needs, Reason> {
     let op = image.op(index).ok_or(Reason::RecordMissing)?;
     let input = image.tensor(op.in0).ok_or(Reason::NoFirstInput)?;
     let output = image.tensor(op.out).ok_or(Reason::NoOutput)?;
-    needs(image, &op, &input, &output, Widths::of(&op, &input, &output)?)
+    needs(image, &op, &input, &output, &conv_shape(&op, &input, &output), Widths::of(&op, &input, &output)?)
 }
 
 fn requant(op: &Op, output: &Tensor) -> Requant {
@@ -186,15 +197,22 @@ impl Widths {
 
 /// The kernels that an op needs. Inlined, so that a build computes only what it might lack.
 #[inline(always)]
-fn needs(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor, widths: Widths) -> Result<Needs, Reason> {
-    let (shape, requant) = (&conv_shape(op, input, output), requant(op, output));
+fn needs(
+    image: &Image<'_>,
+    op: &Op,
+    input: &Tensor,
+    output: &Tensor,
+    shape: &ConvShape,
+    widths: Widths,
+) -> Result<Needs, Reason> {
+    let requant = requant(op, output);
     let Widths { input: in_bits, weights: w_bits, output: out_bits } = widths;
     let needs = match op.kind {
         OpKind::Conv2d => conv2d::needs(shape, requant, w_bits, in_bits, out_bits),
         OpKind::DepthwiseConv2d => depthwise::needs(shape, requant, w_bits, out_bits),
-        OpKind::FullyConnected => fully_connected::needs(&fc_shape(input, output), requant, w_bits, in_bits, out_bits),
-        OpKind::AveragePool => pool::average_needs(&pool_shape(op, input, output), op.shift),
-        OpKind::MaxPool => pool::max_needs(&pool_shape(op, input, output)),
+        OpKind::FullyConnected => fully_connected::needs(&fc_shape(shape), requant, w_bits, in_bits, out_bits),
+        OpKind::AveragePool => pool::average_needs(&pool_shape(shape), op.shift),
+        OpKind::MaxPool => pool::max_needs(&pool_shape(shape)),
         OpKind::Add => add::NEEDS.join(Needs::activations(bits(second(image, op)?.bits)?)),
         OpKind::Reshape if in_place(input, output, in_bits) => Needs::NONE,
         OpKind::Reshape => reshape::NEEDS,
@@ -205,30 +223,36 @@ fn needs(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor, widths: Wi
 
 /// Operators of which nothing is compiled in were refused by their needs; that they are left out here is for the compiler to see.
 #[inline(never)]
-fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, widths: Widths) -> Result<Call<'i>, Reason> {
+fn call<'i>(
+    image: &Image<'i>,
+    op: &Op,
+    input: &Tensor,
+    output: &Tensor,
+    shape: &ConvShape,
+    widths: Widths,
+) -> Result<Call<'i>, Reason> {
     let Widths { input: in_bits, weights: w_bits, output: out_bits } = widths;
     match op.kind {
         OpKind::Conv2d | OpKind::DepthwiseConv2d if conv2d::BUILT || depthwise::BUILT => {
-            let shape = conv_shape(op, input, output);
             shape.validate().map_err(shape_error)?;
             if depthwise::BUILT && op.kind == OpKind::DepthwiseConv2d {
                 // Nothing but the number of channels is left to be wrong.
                 shape.validate_depthwise().map_err(|_| Reason::ChannelMultiplier)?;
-                check_scratch(op, depthwise::scratch_len(&shape, w_bits, in_bits, out_bits))?;
-                return Ok(Call::Depthwise(shape, weights(image, op, w_bits, depthwise::weights_len(&shape, w_bits))?));
+                check_scratch(op, depthwise::scratch_len(shape, w_bits, in_bits, out_bits))?;
+                return Ok(Call::Depthwise(*shape, weights(image, op, w_bits, depthwise::weights_len(shape, w_bits))?));
             }
-            check_scratch(op, conv2d::scratch_len(&shape, w_bits, in_bits, out_bits))?;
-            Ok(Call::Conv2d(shape, weights(image, op, w_bits, conv2d::weights_len(&shape, w_bits))?))
+            check_scratch(op, conv2d::scratch_len(shape, w_bits, in_bits, out_bits))?;
+            Ok(Call::Conv2d(*shape, weights(image, op, w_bits, conv2d::weights_len(shape, w_bits))?))
         }
         OpKind::FullyConnected if fully_connected::BUILT => {
-            let shape = fc_shape(input, output);
+            let shape = fc_shape(shape);
             shape.validate().map_err(shape_error)?;
             check_scratch(op, fully_connected::scratch_len(&shape, w_bits, in_bits, out_bits))?;
             let weights_len = fully_connected::weights_len(&shape, w_bits);
             Ok(Call::FullyConnected(shape, weights(image, op, w_bits, weights_len)?))
         }
         OpKind::AveragePool if pool::AVERAGE_BUILT => {
-            let shape = pool_shape(op, input, output);
+            let shape = pool_shape(shape);
             shape.validate().map_err(shape_error)?;
             if u32::from(op.k_h) * u32::from(op.k_w) > pool::MAX_AVERAGE_WINDOW {
                 return Err(Reason::AverageWindow);
@@ -236,7 +260,7 @@ fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, widths:
             Ok(Call::AveragePool(shape, rescale(op, output)?))
         }
         OpKind::MaxPool if pool::MAX_BUILT => {
-            let shape = pool_shape(op, input, output);
+            let shape = pool_shape(shape);
             shape.validate().map_err(shape_error)?;
             Ok(Call::MaxPool(shape, max_rescale(op, input, output)?))
         }
@@ -244,43 +268,6 @@ fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, widths:
         OpKind::Reshape => reshaping(input, output, in_bits).map(Call::Reshape),
         OpKind::Softmax if softmax::BUILT => softmax_call(image, op, input),
         _ => Err(Reason::UnknownOperator),
-    }
-}
-
-fn conv_shape(op: &Op, input: &Tensor, output: &Tensor) -> ConvShape {
-    ConvShape {
-        in_h: input.h,
-        in_w: input.w,
-        in_c: input.c,
-        out_h: output.h,
-        out_w: output.w,
-        out_c: output.c,
-        k_h: op.k_h,
-        k_w: op.k_w,
-        stride_h: op.stride_h,
-        stride_w: op.stride_w,
-        pad_top: op.pad_top,
-        pad_left: op.pad_left,
-    }
-}
-
-fn fc_shape(input: &Tensor, output: &Tensor) -> FcShape {
-    FcShape { in_features: input.c.into(), out_features: output.c.into() }
-}
-
-fn pool_shape(op: &Op, input: &Tensor, output: &Tensor) -> PoolShape {
-    PoolShape {
-        in_h: input.h,
-        in_w: input.w,
-        channels: input.c,
-        out_h: output.h,
-        out_w: output.w,
-        k_h: op.k_h,
-        k_w: op.k_w,
-        stride_h: op.stride_h,
-        stride_w: op.stride_w,
-        pad_top: op.pad_top,
-        pad_left: op.pad_left,
     }
 }
 
@@ -356,7 +343,7 @@ fn softmax_call<'i>(image: &Image<'i>, op: &Op, input: &Tensor) -> Result<Call<'
         () if pixels(input) != 1 => Err(Reason::SoftmaxVectors),
         () if classes > softmax::MAX_CLASSES => Err(Reason::SoftmaxClasses),
         () if table.len() != usize::from(input.max_code()) + 1 => Err(Reason::SoftmaxTableLength),
-        () => Ok(Call::Softmax { classes, table }),
+        () => Ok(Call::Softmax { table }),
     }
 }
 
@@ -364,18 +351,6 @@ fn softmax_call<'i>(image: &Image<'i>, op: &Op, input: &Tensor) -> Result<Call<'
 fn within_kernels(tensor: &Tensor) -> Result<(), Reason> {
     let values = u64::from(pixels(tensor)) * u64::from(tensor.c);
     if values > 1 << 27 { Err(Reason::TooLarge) } else { Ok(()) }
-}
-
-#[inline(never)]
-fn shape_error(error: ShapeError) -> Reason {
-    match error {
-        ShapeError::Zero => Reason::ZeroSize,
-        ShapeError::WindowBeforeInput => Reason::WindowBeforeInput,
-        ShapeError::WindowAfterInput => Reason::WindowAfterInput,
-        ShapeError::ChannelMultiplier => Reason::ChannelMultiplier,
-        ShapeError::TooLarge => Reason::TooLarge,
-        _ => Reason::KernelRefuses,
-    }
 }
 
 #[inline(never)]

@@ -16,28 +16,23 @@ pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usiz
     match &plan.call {
         Call::Add(addition) if add::BUILT => run_add(plan, addition, arena)?,
         Call::Reshape(reshaping) => run_reshape(plan, reshaping, arena)?,
-        Call::Softmax { classes, table } if softmax::BUILT => {
-            let [input, output] = split(arena, &plan.input, &plan.output)?;
-            softmax::run(input, plan.in_bits, *classes, table, output)?;
-        }
         call => {
             let arena = Arena::new(arena);
             let (output, scratch) = (arena.output(&plan.output), arena.output(&plan.scratch));
-            run_windows(plan, call, part(arena.input(&plan.input))?, part(output)?, part(scratch)?)?;
+            let (input, output, scratch) = (part(arena.input(&plan.input))?, part(output)?, part(scratch)?);
+            // SAFETY: these are the plan's, and the engine checked the arena.
+            unsafe { run_kernel(plan, call, input, output, scratch) };
         }
     }
     Ok(plan.output.clone())
 }
 
 /// An op from one tensor to another that may lie over it.
+///
+/// # Safety
+/// The buffers are those of the plan, in an aligned arena of the length that a loaded image needs.
 #[inline(never)]
-fn run_windows(
-    plan: &Plan<'_>,
-    call: &Call<'_>,
-    input: Input<'_>,
-    output: Output<'_>,
-    scratch: Output<'_>,
-) -> Result<(), KernelError> {
+unsafe fn run_kernel(plan: &Plan<'_>, call: &Call<'_>, input: Input<'_>, output: Output<'_>, scratch: Output<'_>) {
     let Plan { in_bits, out_bits, in_zero, requant, .. } = *plan;
     match call {
         Call::Conv2d(shape, weights) | Call::Depthwise(shape, weights) if conv2d::BUILT || depthwise::BUILT => {
@@ -55,44 +50,57 @@ fn run_windows(
                 output,
             };
             match call {
-                Call::Depthwise(..) if depthwise::BUILT => depthwise::run(args),
-                Call::Conv2d(..) if conv2d::BUILT => conv2d::run(args),
-                _ => Err(PLAN),
+                // SAFETY: the caller's promise, and the plan is of what the kernel asks for.
+                Call::Depthwise(..) if depthwise::BUILT => unsafe { depthwise::run_planned(args) },
+                // SAFETY: likewise.
+                _ if conv2d::BUILT => unsafe { conv2d::run_planned(args) },
+                _ => {}
             }
         }
-        Call::FullyConnected(shape, weights) if fully_connected::BUILT => fully_connected::run(FcArgs {
-            shape: *shape,
-            in_bits,
-            w_bits: weights.bits,
-            out_bits,
-            channels: weights.channels,
-            requant,
-            input,
-            weights: weights.packed,
-            scratch,
-            output,
-        }),
+        Call::FullyConnected(shape, weights) if fully_connected::BUILT => {
+            let args = FcArgs {
+                shape: *shape,
+                in_bits,
+                w_bits: weights.bits,
+                out_bits,
+                channels: weights.channels,
+                requant,
+                input,
+                weights: weights.packed,
+                scratch,
+                output,
+            };
+            // SAFETY: likewise.
+            unsafe { fully_connected::run_planned(args) }
+        }
         Call::AveragePool(shape, rescale) if pool::AVERAGE_BUILT => {
             let (shape, rescale) = (*shape, *rescale);
-            pool::average(pool::AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output })
+            let args = pool::AverageArgs { shape, in_bits, out_bits, in_zero, rescale, input, output };
+            // SAFETY: likewise.
+            unsafe { pool::average_planned(args) }
         }
         Call::MaxPool(shape, rescale) if pool::MAX_BUILT => {
             let (shape, rescale) = (*shape, *rescale);
-            pool::max(pool::MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output })
+            let args = pool::MaxArgs { shape, in_bits, out_bits, in_zero, rescale, input, output };
+            // SAFETY: likewise.
+            unsafe { pool::max_planned(args) }
         }
-        _ => Err(PLAN),
+        // SAFETY: likewise, and the plan found them apart.
+        Call::Softmax { table } if softmax::BUILT => unsafe { softmax::run_planned(input, in_bits, table, output) },
+        // Others were not planned here.
+        _ => {}
     }
 }
 
 /// What a loaded image never gives: it was planned, with what is compiled in, within the arena.
-const PLAN: KernelError = KernelError::Constant { name: "plan" };
+const PLAN: KernelError = KernelError::constant("plan");
 
 /// Out of line, as all of its like: an op's stack must not be every op's.
 #[inline(never)]
 fn run_add(plan: &Plan<'_>, addition: &Addition, arena: &mut [u8]) -> Result<(), KernelError> {
     let arena = Arena::new(arena);
     let [mult1, mult2, bias, shift] = addition.params;
-    add::run(add::AddArgs {
+    let args = add::AddArgs {
         pixels: addition.pixels,
         channels: addition.channels,
         bits1: plan.in_bits,
@@ -107,7 +115,10 @@ fn run_add(plan: &Plan<'_>, addition: &Addition, arena: &mut [u8]) -> Result<(),
         input1: part(arena.input(&plan.input))?,
         input2: part(arena.input(&addition.input2))?,
         output: part(arena.output(&plan.output))?,
-    })
+    };
+    // SAFETY: the plan is of what the kernel asks for.
+    unsafe { add::run_planned(args) };
+    Ok(())
 }
 
 #[inline(never)]
@@ -115,7 +126,8 @@ fn run_reshape(plan: &Plan<'_>, reshaping: &Reshaping, arena: &mut [u8]) -> Resu
     if reshaping.in_place || !reshape::BUILT {
         return Ok(());
     }
-    let [input, output] = split(arena, &plan.input, &plan.output)?;
+    let (input, output) = (plan.input.clone(), plan.output.clone());
+    let [input, output] = arena.get_disjoint_mut([input, output]).map_err(|_| PLAN)?;
     reshape::run(reshape::ReshapeArgs {
         in_pixels: reshaping.in_pixels,
         in_c: reshaping.in_c,
@@ -131,10 +143,4 @@ fn run_reshape(plan: &Plan<'_>, reshaping: &Reshaping, arena: &mut [u8]) -> Resu
 #[inline(always)]
 fn part<T>(part: Option<T>) -> Result<T, KernelError> {
     part.ok_or(PLAN)
-}
-
-/// Borrows two disjoint parts of the arena at once.
-#[inline(never)]
-fn split<'a>(arena: &'a mut [u8], one: &Range<usize>, other: &Range<usize>) -> Result<[&'a mut [u8]; 2], KernelError> {
-    arena.get_disjoint_mut([one.clone(), other.clone()]).map_err(|_| PLAN)
 }

@@ -45,7 +45,7 @@ pub fn pack(plain: &[u8], channels: usize, bits: Bits, out: &mut [u8]) -> Result
     let stride = pixel_bytes(channels, bits);
     check_len("packed", out.len(), pixels * stride)?;
     if plain.iter().any(|&value| value > bits.max_activation()) {
-        return Err(KernelError::Constant { name: "activation" });
+        return Err(KernelError::constant("activation"));
     }
     out.fill(0);
     for (values, pixel) in plain.chunks_exact(channels).zip(out.chunks_exact_mut(stride)) {
@@ -71,7 +71,7 @@ pub fn unpack(packed: &[u8], channels: usize, bits: Bits, plain: &mut [u8]) -> R
 
 fn pixel_count(buffer: &'static str, len: usize, channels: usize) -> Result<usize, KernelError> {
     if channels == 0 || !len.is_multiple_of(channels) {
-        return Err(KernelError::Length { buffer, got: len, want: channels });
+        return Err(KernelError::length(buffer, len, channels));
     }
     Ok(len / channels)
 }

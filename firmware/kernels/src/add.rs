@@ -1,7 +1,7 @@
 //! Residual addition of two tensors of one shape.
 
 use crate::buffers::{self, Input, Output, Overlay};
-use crate::error::{check_len, constant};
+use crate::error::check_len;
 use crate::runs::Sum;
 use crate::shape::ShapeError;
 use crate::{Bits, Kernel, KernelError, Needs, activations};
@@ -49,10 +49,10 @@ impl AddArgs<'_> {
             return Err(ShapeError::TooLarge.into());
         }
         if self.act_min > self.act_max || self.act_max > self.out_bits.max_activation() {
-            return Err(constant("activation range"));
+            return Err(KernelError::constant("activation range"));
         }
         if self.shift > 31 {
-            return Err(constant("shift"));
+            return Err(KernelError::constant("shift"));
         }
         check_len("input1", self.input1.len(), self.bytes(self.bits1))?;
         check_len("input2", self.input2.len(), self.bytes(self.bits2))?;
@@ -83,8 +83,28 @@ pub fn overlay(input_bytes: usize, output_bytes: usize) -> Overlay {
 /// Adds two packed tensors.
 #[inline(never)]
 pub fn run(args: AddArgs<'_>) -> Result<(), KernelError> {
-    let bits = [args.bits1, args.bits2, args.out_bits];
     args.validate()?;
+    // SAFETY: just checked.
+    unsafe { compute(args) };
+    Ok(())
+}
+
+/// What [`run`] does once it has checked its operands: for who has checked them before.
+///
+/// # Safety
+/// [`run`] would not refuse `args`.
+#[inline(never)]
+pub unsafe fn run_planned(args: AddArgs<'_>) {
+    debug_assert_eq!(args.validate(), Ok(()));
+    // SAFETY: the caller's promise.
+    unsafe { compute(args) }
+}
+
+/// # Safety
+/// As [`run_planned`].
+#[inline(always)]
+unsafe fn compute(args: AddArgs<'_>) {
+    let bits = [args.bits1, args.bits2, args.out_bits];
     let channels = usize::from(args.channels);
     let [act_min, act_max] = [args.act_min, args.act_max];
     let sum = Sum { bits, mults: [args.mult1, args.mult2], bias: args.bias, shift: args.shift, act_min, act_max };
@@ -92,11 +112,10 @@ pub fn run(args: AddArgs<'_>) -> Result<(), KernelError> {
     if bits.iter().zip(strides).all(|(bits, stride)| stride * bits.per_byte() == channels) {
         // No pad bits anywhere: one long pixel.
         sum.apply([args.input1, args.input2], &args.output, 0, args.pixels as usize * channels);
-        return Ok(());
+        return;
     }
     for pixel in 0..args.pixels as usize {
         let inputs = [args.input1.rest(pixel * strides[0]), args.input2.rest(pixel * strides[1])];
         sum.apply(inputs, &args.output, pixel * strides[2], channels);
     }
-    Ok(())
 }

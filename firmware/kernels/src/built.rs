@@ -92,10 +92,17 @@ kernels! {
     Clamp "clamp",
     /// Depthwise convolutions with a left shift.
     DepthwiseShift "depthwise-shift",
-    /// Average pooling with windows that padding cuts, or a left shift of more than six bits.
-    AveragePoolCut "average-pool-cut",
-    /// Pooling of channels that are no multiple of four, or over windows of more than 257 values.
+    /// Pooling of channels that are no multiple of four, with windows that padding cuts or that have more than 257 values; average pooling
+    /// with a left shift of more than six bits.
     PoolAny "pool-any",
+    /// Pointwise convolution, pixels side by side.
+    Conv2dPixels "conv2d-pixels",
+    /// Depthwise 3x3 on maps three pixels wide.
+    DepthwiseMap3 "depthwise-map-3",
+    /// The same, five.
+    DepthwiseMap5 "depthwise-map-5",
+    /// The same, six.
+    DepthwiseMap6 "depthwise-map-6",
 }
 
 /// The kernels that an operator needs.

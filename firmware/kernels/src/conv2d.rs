@@ -1,8 +1,8 @@
 //! Convolution of any kernel size, stride, padding and channel count.
 
-use crate::buffers::{self, Input, Output, Overlay, Way};
+use crate::buffers::{self, Input, Output, Overlay};
 use crate::columns::{Order, Windows, as_words};
-use crate::error::{check_len, check_words, constant};
+use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::parts::Parts;
 use crate::requant::{Channel, Requant};
@@ -35,17 +35,17 @@ pub struct ConvArgs<'a> {
 }
 
 impl ConvArgs<'_> {
-    /// Checks everything but the shape and the lengths that depend on the operator; tells the way to go.
+    /// Checks everything but the shape and the lengths that depend on the operator.
     #[inline(never)]
     pub(crate) fn validate(
         &self,
         weights_len: usize,
         scratch_len: usize,
         overlay: fn(&ConvShape, Bits, Bits) -> Option<Overlay>,
-    ) -> Result<Way, KernelError> {
+    ) -> Result<(), KernelError> {
         self.requant.validate(self.out_bits)?;
         if self.in_zero > self.in_bits.max_activation() {
-            return Err(constant("in_zero"));
+            return Err(KernelError::constant("in_zero"));
         }
         check_len("channels", self.channels.len(), usize::from(self.shape.out_c))?;
         check_len("input", self.input.len(), self.shape.input_bytes(self.in_bits))?;
@@ -97,31 +97,60 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, in_bits: B
         (Bits::B2, Bits::B8) => Kernel::Conv2dW2A8,
         (Bits::B2, _) => Kernel::Conv2dW2Narrow,
     };
-    Needs::of(kernel).and_outputs(shape.out_c as usize, k4(shape), requant, out_bits)
+    if !BUILT {
+        return Needs::of(kernel);
+    }
+    let needs = Needs::of(kernel).and_outputs(shape.out_c as usize, k4(shape), requant, out_bits);
+    needs.and_if(shape.is_pointwise(), Kernel::Conv2dPixels)
 }
 
 /// How the output may lie over the input: two pixels at a time, in order, windows are expanded to scratch before their outputs are
 /// written. Expansion reads from a window's first byte on, and ahead of it only (up to three bytes beyond a row's end, which
 /// are multiplied by zeros), so that what earlier outputs have overwritten is never read again.
+#[cfg_attr(not(feature = "all"), inline(never))]
 pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Overlay {
     Overlay::forward(shape.lead(in_bits, out_bits))
 }
 
 /// Runs the convolution.
 #[inline(never)]
-pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
+pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
+    check(&args)?;
+    // SAFETY: just checked.
+    unsafe { compute(args) };
+    Ok(())
+}
+
+fn check(args: &ConvArgs<'_>) -> Result<(), KernelError> {
+    let ConvArgs { shape, in_bits, w_bits, out_bits, .. } = args;
+    shape.validate()?;
+    let scratch_len = scratch_len(shape, *w_bits, *in_bits, *out_bits);
+    let overlay = |shape: &ConvShape, input, output| Some(overlay(shape, input, output));
+    args.validate(weights_len(shape, *w_bits), scratch_len, overlay)
+}
+
+/// What [`run`] does once it has checked its operands: for who has checked them before.
+///
+/// # Safety
+/// [`run`] would not refuse `args`.
+#[inline(never)]
+pub unsafe fn run_planned(args: ConvArgs<'_>) {
+    debug_assert_eq!(check(&args), Ok(()));
+    // SAFETY: the caller's promise.
+    unsafe { compute(args) }
+}
+
+/// # Safety
+/// As [`run_planned`].
+#[inline(always)]
+unsafe fn compute(mut args: ConvArgs<'_>) {
     let ConvArgs { shape, in_bits, w_bits, out_bits, in_zero, requant, .. } = args;
     let (in_bits, out_bits) = (built::activations(in_bits), built::activations(out_bits));
     let w_bits = built::conv2d_weights(w_bits);
-    shape.validate()?;
-    let scratch_len = scratch_len(&shape, w_bits, in_bits, out_bits);
-    args.validate(weights_len(&shape, w_bits), scratch_len, |shape, input, output| {
-        Some(overlay(shape, input, output))
-    })?;
     let panel = Panel::new::<2>(args.weights, args.channels, k4(&shape), [w_bits, in_bits, out_bits], requant);
     let windows = Windows::new(&shape, in_bits, in_zero, args.input);
     let pixel_bytes = activations::pixel_bytes(usize::from(shape.out_c), out_bits);
-    // SAFETY: `validate` found scratch apart from all that is touched otherwise.
+    // SAFETY: scratch lies apart from all that is touched otherwise.
     let words = as_words(unsafe { args.scratch.bytes() }).part_mut(..k4(&shape));
     let done = pixels_side_by_side(&panel, &windows, words, &args.output);
     let mut pixels = windows.walk().skip(done);
@@ -135,12 +164,14 @@ pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     }
     // SAFETY: the input, which may lie here, is not read any more.
     requant.clamp_tensor(unsafe { args.output.bytes() }, usize::from(shape.out_c), out_bits);
-    Ok(())
 }
 
 /// Runs as many pixels of a pointwise convolution as there is a faster way for; returns their number.
 #[cfg(target_arch = "arm")]
 fn pixels_side_by_side(panel: &Panel<'_>, windows: &Windows<'_>, words: &mut [u32], output: &Output<'_>) -> usize {
+    if !Kernel::Conv2dPixels.is_built() {
+        return 0;
+    }
     windows.row().map_or(0, |row| panel.pixels(&row, words, output))
 }
 

@@ -2,9 +2,9 @@
 
 use crate::ShapeError;
 use crate::buffers::Output;
-use crate::parts::SHORT;
 
 /// Why a kernel did not run. Every buffer is checked before the first value is read or written.
+#[cfg(feature = "all")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KernelError {
@@ -33,6 +33,17 @@ pub enum KernelError {
     },
 }
 
+/// Why a kernel did not run. In a runner for one network, whose flash is short, that is one thing: nobody sees it, since the engine has
+/// asked all this before.
+#[cfg(not(feature = "all"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// Whatever it is.
+    Refused,
+}
+
+#[cfg(feature = "all")]
 impl core::fmt::Display for KernelError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
@@ -47,32 +58,72 @@ impl core::fmt::Display for KernelError {
     }
 }
 
-impl core::error::Error for KernelError {}
-
-impl From<ShapeError> for KernelError {
-    #[inline(always)]
-    fn from(error: ShapeError) -> Self {
-        if SHORT { REFUSED } else { KernelError::Shape(error) }
+#[cfg(not(feature = "all"))]
+impl core::fmt::Display for KernelError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("shape, buffers or constants are not what the kernel asks for")
     }
 }
 
-/// A constant out of range.
-#[inline(always)]
-pub(crate) const fn constant(name: &'static str) -> KernelError {
-    if SHORT { REFUSED } else { KernelError::Constant { name } }
+impl core::error::Error for KernelError {}
+
+#[cfg(feature = "all")]
+impl KernelError {
+    /// A constant out of range.
+    pub const fn constant(name: &'static str) -> Self {
+        KernelError::Constant { name }
+    }
+
+    pub(crate) const fn length(buffer: &'static str, got: usize, want: usize) -> Self {
+        KernelError::Length { buffer, got, want }
+    }
+
+    const fn misaligned(buffer: &'static str) -> Self {
+        KernelError::Misaligned { buffer }
+    }
+
+    pub(crate) const fn overlap() -> Self {
+        KernelError::Overlap
+    }
 }
 
-/// What a runner for one network says of whatever it is: nobody sees it, since the engine has asked all this before, and one
-/// value for all takes the least flash.
-const REFUSED: KernelError = KernelError::Constant { name: "" };
+#[cfg(not(feature = "all"))]
+impl KernelError {
+    /// A constant out of range.
+    pub const fn constant(_: &'static str) -> Self {
+        KernelError::Refused
+    }
+
+    pub(crate) const fn length(_: &'static str, _: usize, _: usize) -> Self {
+        KernelError::Refused
+    }
+
+    const fn misaligned(_: &'static str) -> Self {
+        KernelError::Refused
+    }
+
+    pub(crate) const fn overlap() -> Self {
+        KernelError::Refused
+    }
+}
+
+#[cfg(feature = "all")]
+impl From<ShapeError> for KernelError {
+    fn from(error: ShapeError) -> Self {
+        KernelError::Shape(error)
+    }
+}
+
+#[cfg(not(feature = "all"))]
+impl From<ShapeError> for KernelError {
+    fn from(_: ShapeError) -> Self {
+        KernelError::Refused
+    }
+}
 
 /// Checks that `got` is exactly `want`.
 pub(crate) fn check_len(buffer: &'static str, got: usize, want: usize) -> Result<(), KernelError> {
-    match got == want {
-        true => Ok(()),
-        false if SHORT => Err(REFUSED),
-        false => Err(KernelError::Length { buffer, got, want }),
-    }
+    if got == want { Ok(()) } else { Err(KernelError::length(buffer, got, want)) }
 }
 
 /// Checks that `weights` are exactly `want` bytes and `scratch` at least as many as it must be, and that both start at word
@@ -81,12 +132,10 @@ pub(crate) fn check_len(buffer: &'static str, got: usize, want: usize) -> Result
 pub(crate) fn check_words(weights: (&[u8], usize), scratch: (&Output<'_>, usize)) -> Result<(), KernelError> {
     check_len("weights", weights.0.len(), weights.1)?;
     if scratch.0.len() < scratch.1 {
-        let (got, want) = (scratch.0.len(), scratch.1);
-        return Err(if SHORT { REFUSED } else { KernelError::Length { buffer: "scratch", got, want } });
+        return Err(KernelError::length("scratch", scratch.0.len(), scratch.1));
     }
     match (weights.0.as_ptr().addr() | scratch.0.pointer().addr()).is_multiple_of(4) {
         true => Ok(()),
-        false if SHORT => Err(REFUSED),
-        false => Err(KernelError::Misaligned { buffer: "weights or scratch" }),
+        false => Err(KernelError::misaligned("weights or scratch")),
     }
 }

@@ -102,19 +102,42 @@ pub const fn needs(shape: &FcShape, requant: Requant, w_bits: Bits, in_bits: Bit
         (Bits::B4, _) => Kernel::FullyConnectedW4Narrow,
         (Bits::B2, _) => Kernel::FullyConnectedW2,
     };
+    if !BUILT {
+        return Needs::of(kernel);
+    }
     Needs::of(kernel).and_outputs(shape.out_features as usize, k8(shape), requant, out_bits)
 }
 
 /// Runs the layer.
 #[inline(never)]
-pub fn run(mut args: FcArgs<'_>) -> Result<(), KernelError> {
+pub fn run(args: FcArgs<'_>) -> Result<(), KernelError> {
     args.validate()?;
+    // SAFETY: just checked.
+    unsafe { compute(&args) };
+    Ok(())
+}
+
+/// What [`run`] does once it has checked its operands: for who has checked them before.
+///
+/// # Safety
+/// [`run`] would not refuse `args`.
+#[inline(never)]
+pub unsafe fn run_planned(args: FcArgs<'_>) {
+    debug_assert_eq!(args.validate(), Ok(()));
+    // SAFETY: the caller's promise.
+    unsafe { compute(&args) }
+}
+
+/// # Safety
+/// As [`run_planned`].
+#[inline(always)]
+unsafe fn compute(args: &FcArgs<'_>) {
     let k = k8(&args.shape);
     let (in_bits, out_bits) = (built::activations(args.in_bits), built::activations(args.out_bits));
     let bits = [built::fully_connected_weights(args.w_bits), in_bits, out_bits];
     let panel = Panel::new::<1>(args.weights, args.channels, k, bits, args.requant);
     let words = args.scratch.pointer().cast::<u32>();
-    // SAFETY: `validate` found room for so many words, aligned, over nothing but what of the input was read.
+    // SAFETY: there is room for so many words, aligned, over nothing but what of the input was read.
     let mut writer = unsafe { Writer::at(words, k / 2, Lane::ALONE, order(in_bits)) };
     writer.expand(args.input, args.shape.in_features as usize, in_bits);
     writer.fill(0, k - args.shape.in_features as usize);
@@ -123,7 +146,6 @@ pub fn run(mut args: FcArgs<'_>) -> Result<(), KernelError> {
     let words = unsafe { core::slice::from_raw_parts(words, k / 2) };
     panel.run(&Columns { words, sums }, &args.output, [0]);
     // SAFETY: nothing else is touched meanwhile.
-    let output = unsafe { args.output.bytes() };
+    let output = unsafe { args.output.rest(0) };
     args.requant.clamp_tensor(output, args.shape.out_features as usize, out_bits);
-    Ok(())
 }

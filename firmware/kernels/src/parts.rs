@@ -3,10 +3,8 @@
 
 use core::slice::SliceIndex;
 
-use crate::Kernel;
-
 /// Whether flash is short: in a runner for one network.
-pub(crate) const SHORT: bool = !Kernel::ALL_BUILT;
+pub(crate) const SHORT: bool = cfg!(not(feature = "all"));
 
 /// Where a kernel would go on if one of its own checks did not hold.
 #[cfg(not(all(target_arch = "arm", not(feature = "all"))))]

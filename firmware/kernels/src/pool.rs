@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::buffers::{self, Input, Output, Overlay};
-use crate::error::{check_len, constant};
+use crate::error::check_len;
 use crate::parts::{self, Parts};
 use crate::quads::{self, QUAD, quad_bytes};
 use crate::requant::{Requant, Rescale, multiply_round, requantize};
@@ -57,6 +57,28 @@ pub struct MaxArgs<'a> {
 /// The largest window of an average: keeps `sum * mult * k_h * k_w` within 64 bits.
 pub const MAX_AVERAGE_WINDOW: u32 = 1 << 16;
 
+impl AverageArgs<'_> {
+    fn validate(&self) -> Result<(), KernelError> {
+        validate(&self.shape, self.in_bits, self.out_bits, &self.input, &self.output)?;
+        self.rescale.requant.validate(self.out_bits)?;
+        match u32::from(self.shape.k_h) * u32::from(self.shape.k_w) {
+            ..=MAX_AVERAGE_WINDOW => Ok(()),
+            _ => Err(ShapeError::TooLarge.into()),
+        }
+    }
+}
+
+impl MaxArgs<'_> {
+    fn validate(&self) -> Result<(), KernelError> {
+        validate(&self.shape, self.in_bits, self.out_bits, &self.input, &self.output)?;
+        match self.rescale {
+            Some(rescale) => rescale.requant.validate(self.out_bits),
+            None if self.in_bits != self.out_bits => Err(KernelError::constant("rescale")),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Whether average pooling is compiled in.
 pub const AVERAGE_BUILT: bool = Kernel::AveragePool.is_built();
 
@@ -69,22 +91,22 @@ pub const fn average_needs(shape: &PoolShape, shift: u8) -> Needs {
     if !AVERAGE_BUILT {
         return needs;
     }
-    let whole = is_whole(shape.out_h, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h)
-        && is_whole(shape.out_w, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w);
-    and_runs(needs, shape).and_if(!whole || shift > MAX_SHORT_SHIFT, Kernel::AveragePoolCut)
+    and_windows(needs, shape).and_if(shift > MAX_SHORT_SHIFT, Kernel::PoolAny)
 }
 
 /// What max pooling needs compiled in beside the widths of input and output.
 pub const fn max_needs(shape: &PoolShape) -> Needs {
     let needs = Needs::of(Kernel::MaxPool);
-    if MAX_BUILT { and_runs(needs, shape) } else { needs }
+    if MAX_BUILT { and_windows(needs, shape) } else { needs }
 }
 
-/// A run is a row of a window at most, or all of its rows.
-const fn and_runs(needs: Needs, shape: &PoolShape) -> Needs {
-    let plain =
-        (shape.channels as usize).is_multiple_of(QUAD) && shape.k_h as usize * shape.k_w as usize <= MAX_PLAIN_RUN;
-    needs.and_if(!plain, Kernel::PoolAny)
+/// Whole quads in whole windows. A run is a row of a window at most, or all of its rows.
+const fn and_windows(needs: Needs, shape: &PoolShape) -> Needs {
+    let quads = (shape.channels as usize).is_multiple_of(QUAD);
+    let runs = shape.k_h as usize * shape.k_w as usize <= MAX_PLAIN_RUN;
+    let rows = is_whole(shape.out_h, shape.stride_h, shape.pad_top, shape.k_h, shape.in_h);
+    let columns = is_whole(shape.out_w, shape.stride_w, shape.pad_left, shape.k_w, shape.in_w);
+    needs.and_if(!(quads && runs && rows && columns), Kernel::PoolAny)
 }
 
 /// Whether padding cuts no window along an axis.
@@ -97,6 +119,7 @@ const MAX_SHORT_SHIFT: u8 = 6;
 
 /// How the output of either kind may lie over the input: pixels are computed in order, four channels after four, of which each is
 /// written while others of its pixel are still to be read.
+#[cfg_attr(not(feature = "all"), inline(never))]
 pub fn overlay(shape: &PoolShape, in_bits: Bits, out_bits: Bits) -> Overlay {
     Overlay::forward(shape.lead(in_bits, out_bits))
 }
@@ -104,39 +127,69 @@ pub fn overlay(shape: &PoolShape, in_bits: Bits, out_bits: Bits) -> Overlay {
 /// Average pooling.
 #[inline(never)]
 pub fn average(args: AverageArgs<'_>) -> Result<(), KernelError> {
+    args.validate()?;
+    // SAFETY: just checked.
+    unsafe { compute_average(&args) };
+    Ok(())
+}
+
+/// What [`average`] does once it has checked its operands: for who has checked them before.
+///
+/// # Safety
+/// [`average`] would not refuse `args`.
+#[inline(never)]
+pub unsafe fn average_planned(args: AverageArgs<'_>) {
+    debug_assert_eq!(args.validate(), Ok(()));
+    // SAFETY: the caller's promise.
+    unsafe { compute_average(&args) }
+}
+
+/// # Safety
+/// As [`average_planned`].
+#[inline(always)]
+unsafe fn compute_average(args: &AverageArgs<'_>) {
     let AverageArgs { shape, in_zero, rescale, input, output, .. } = args;
+    let (in_zero, rescale, input) = (*in_zero, *rescale, *input);
     let (in_bits, out_bits) = (built::activations(args.in_bits), built::activations(args.out_bits));
-    validate(&shape, in_bits, out_bits, &input, &output)?;
-    rescale.requant.validate(out_bits)?;
     let full = u32::from(shape.k_h) * u32::from(shape.k_w);
-    if full > MAX_AVERAGE_WINDOW {
-        return Err(ShapeError::TooLarge.into());
-    }
-    for_each_quad(&shape, [in_bits, out_bits], input, &output, &|window| {
+    for_each_quad(shape, [in_bits, out_bits], input, output, &|window| {
         let count = window.len() as u32;
-        let whole = !Kernel::AveragePoolCut.is_built() || count == full;
+        let whole = !Kernel::PoolAny.is_built() || count == full;
         let mult = if whole { i64::from(rescale.mult) } else { stretched(rescale.mult as u32, full, count) };
         window.sums().map(|sum| average_of(sum - count as i32 * i32::from(in_zero), mult, rescale.requant))
     });
-    Ok(())
 }
 
 /// Max pooling.
 #[inline(never)]
 pub fn max(args: MaxArgs<'_>) -> Result<(), KernelError> {
+    args.validate()?;
+    // SAFETY: just checked.
+    unsafe { compute_max(args) };
+    Ok(())
+}
+
+/// What [`max`] does once it has checked its operands: for who has checked them before.
+///
+/// # Safety
+/// [`max`] would not refuse `args`.
+#[inline(never)]
+pub unsafe fn max_planned(args: MaxArgs<'_>) {
+    debug_assert_eq!(args.validate(), Ok(()));
+    // SAFETY: the caller's promise.
+    unsafe { compute_max(args) }
+}
+
+/// # Safety
+/// As [`max_planned`].
+#[inline(always)]
+unsafe fn compute_max(args: MaxArgs<'_>) {
     let MaxArgs { shape, in_zero, rescale, input, output, .. } = args;
     let (in_bits, out_bits) = (built::activations(args.in_bits), built::activations(args.out_bits));
-    validate(&shape, in_bits, out_bits, &input, &output)?;
-    match rescale {
-        Some(rescale) => rescale.requant.validate(out_bits)?,
-        None if in_bits != out_bits => return Err(constant("rescale")),
-        None => {}
-    }
     for_each_quad(&shape, [in_bits, out_bits], input, &output, &|window| match rescale {
         Some(r) => window.maxima().map(|max| requantize(i32::from(max) - i32::from(in_zero), r.mult, r.requant)),
         None => window.maxima(),
     });
-    Ok(())
 }
 
 #[inline(never)]
@@ -150,7 +203,7 @@ fn validate(
     shape.validate()?;
     check_len("input", input.len(), shape.input_bytes(in_bits))?;
     check_len("output", output.len(), shape.output_bytes(out_bits))?;
-    buffers::check_overlay(input, output, || Some(overlay(shape, in_bits, out_bits))).map(|_| ())
+    buffers::check_overlay(input, output, || Some(overlay(shape, in_bits, out_bits)))
 }
 
 /// The rule of [`AverageArgs`] for a window with offset-free sum `acc`.
@@ -158,7 +211,7 @@ fn validate(
 fn average_of(acc: i32, mult: i64, requant: Requant) -> u8 {
     // A sum has at most 24 bits and a sign: with a small shift 32 bits hold it, which is one multiplication.
     let scaled = match i32::try_from(mult) {
-        Ok(mult) if !Kernel::AveragePoolCut.is_built() || requant.shift <= MAX_SHORT_SHIFT => {
+        Ok(mult) if !Kernel::PoolAny.is_built() || requant.shift <= MAX_SHORT_SHIFT => {
             multiply_round(acc << requant.shift, mult)
         }
         _ => ((i64::from(acc).wrapping_mul(mult) << requant.shift).wrapping_add(1 << 31) >> 32) as i32,
@@ -238,7 +291,7 @@ fn for_each_quad(
         let (row_count, column_count) =
             if whole { (1, rows.len() * columns.len()) } else { (rows.len(), columns.len()) };
         for first in (0..channels).step_by(QUAD) {
-            let live = QUAD.min(channels - first);
+            let live = if Kernel::PoolAny.is_built() { QUAD.min(channels - first) } else { QUAD };
             let window = Window {
                 first: Run {
                     // SAFETY: nothing is written before the window's value is known.
@@ -265,6 +318,9 @@ fn for_each_quad(
 /// The part of window `index` that lies on the input, along one axis.
 fn span(index: usize, stride: u16, pad: u16, kernel: u16, size: u16) -> Range<usize> {
     let start = index * usize::from(stride);
+    if !Kernel::PoolAny.is_built() {
+        return start..start + usize::from(kernel);
+    }
     let end = (start + usize::from(kernel)).saturating_sub(usize::from(pad));
     start.saturating_sub(usize::from(pad))..end.min(usize::from(size))
 }

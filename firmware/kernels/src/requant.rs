@@ -1,6 +1,5 @@
 //! From accumulator to activation: one rule for convolution, depthwise, fully connected and max pooling.
 
-use crate::error::constant;
 use crate::{Bits, Kernel, KernelError, activations};
 
 /// Constants of one output channel.
@@ -69,10 +68,10 @@ impl Requant {
     pub(crate) fn validate(&self, out_bits: Bits) -> Result<(), KernelError> {
         let range = self.act_min <= self.act_max && self.act_max <= out_bits.max_activation();
         if !range {
-            return Err(constant("activation range"));
+            return Err(KernelError::constant("activation range"));
         }
         if self.shift > 30 {
-            return Err(constant("shift"));
+            return Err(KernelError::constant("shift"));
         }
         Ok(())
     }

@@ -97,11 +97,23 @@ impl ConvShape {
         self.out_h as u64 * self.out_w as u64 * self.out_c as u64 * self.k_len() as u64
     }
 
+    /// Whether windows are single pixels in the order of the outputs.
+    #[inline(always)]
+    pub(crate) const fn is_pointwise(&self) -> bool {
+        self.k_h == 1
+            && self.k_w == 1
+            && self.stride_h == 1
+            && self.stride_w == 1
+            && self.in_h == self.out_h
+            && self.in_w == self.out_w
+    }
+
     /// How far the packed output must start before the packed input so that a kernel that takes the output's pixels in order, and
     /// writes each after its window was read, overwrites nothing that later windows read; in bytes, see [`crate::Overlay`].
     ///
     /// A window's first byte lies at `max(0, row * stride_h - pad_top)` rows and as many columns, so that written less read is a sum
     /// of a part that depends on the row and one that depends on the column.
+    #[cfg_attr(not(feature = "all"), inline(never))]
     pub fn lead(&self, in_bits: Bits, out_bits: Bits) -> usize {
         let input = activations::pixel_bytes(self.in_c.into(), in_bits);
         let output = activations::pixel_bytes(self.out_c.into(), out_bits);
@@ -166,6 +178,7 @@ impl PoolShape {
     }
 
     /// As [`ConvShape::lead`], for pixels that are written while their window is still read.
+    #[cfg_attr(not(feature = "all"), inline(never))]
     pub fn lead(&self, in_bits: Bits, out_bits: Bits) -> usize {
         self.as_depthwise().lead(in_bits, out_bits) + activations::pixel_bytes(self.channels.into(), out_bits)
     }

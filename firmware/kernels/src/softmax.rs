@@ -1,6 +1,7 @@
 //! Softmax over one vector, without floats: the host tabulates `exp(-scale * d)`.
 
-use crate::error::{check_len, constant};
+use crate::buffers::{Input, Output};
+use crate::error::check_len;
 use crate::parts::{Parts, quotient};
 use crate::shape::ShapeError;
 use crate::{Bits, Kernel, KernelError, Needs, activations, built};
@@ -23,8 +24,26 @@ pub const NEEDS: Needs = Needs::of(Kernel::Softmax);
 /// not be zero and no entry may exceed [`MAX_ENTRY`]. `n` is at most [`MAX_CLASSES`].
 #[inline(never)]
 pub fn run(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &mut [u8]) -> Result<(), KernelError> {
-    let bits = built::activations(bits);
     validate(input, bits, n, table, output)?;
+    compute(input, bits, table, output);
+    Ok(())
+}
+
+/// What [`run`] does once it has checked its operands: for who has checked them before.
+///
+/// # Safety
+/// [`run`] would not refuse these, and they do not overlap.
+#[inline(never)]
+pub unsafe fn run_planned(input: Input<'_>, bits: Bits, table: &[u32], mut output: Output<'_>) {
+    // SAFETY: the caller's promise.
+    let (input, output) = unsafe { (input.bytes(), output.bytes()) };
+    debug_assert_eq!(validate(input, bits, output.len(), table, output), Ok(()));
+    compute(input, bits, table, output);
+}
+
+#[inline(always)]
+fn compute(input: &[u8], bits: Bits, table: &[u32], output: &mut [u8]) {
+    let bits = built::activations(bits);
     let mut max = 0;
     for (c, y) in output.iter_mut().enumerate() {
         *y = activations::get(input, c, bits);
@@ -35,7 +54,6 @@ pub fn run(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &mut [u8])
     for y in output {
         *y = quotient((entry(*y) * 256 + sum / 2) as usize, sum as usize).min(255) as u8;
     }
-    Ok(())
 }
 
 /// Whether the first entry is not zero and none exceeds [`MAX_ENTRY`]. Nearly all tables hold that once, at the start: of the others it is
@@ -59,7 +77,7 @@ fn validate(input: &[u8], bits: Bits, n: usize, table: &[u32], output: &[u8]) ->
     check_len("table", table.len(), usize::from(bits.max_activation()) + 1)?;
     check_len("output", output.len(), n)?;
     if !is_sound(table) {
-        return Err(constant("table"));
+        return Err(KernelError::constant("table"));
     }
     Ok(())
 }

@@ -127,6 +127,9 @@ reasons! {
     LacksLongSums "the runner is built without long-sums",
     LacksClamp "the runner is built without clamp",
     LacksDepthwiseShift "the runner is built without depthwise-shift",
-    LacksAveragePoolCut "the runner is built without average-pool-cut",
     LacksPoolAny "the runner is built without pool-any",
+    LacksConv2dPixels "the runner is built without conv2d-pixels",
+    LacksDepthwiseMap3 "the runner is built without depthwise-map-3",
+    LacksDepthwiseMap5 "the runner is built without depthwise-map-5",
+    LacksDepthwiseMap6 "the runner is built without depthwise-map-6",
 }

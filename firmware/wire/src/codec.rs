@@ -214,9 +214,12 @@ macro_rules! alternatives {
     ($name:ty, $life:lifetime: $($number:literal $variant:ident $(($value:ident))? $({ $($field:ident),* })?,)*) => {
         impl<$life> Value<$life> for $name {
             fn put(&self, to: &mut Stuffer<'_>) {
+                // Numbers first: alternatives with like fields are then one piece of code.
+                to.byte(match self {
+                    $(Self::$variant { .. } => $number,)*
+                });
                 match self {
                     $(Self::$variant $(($value))? $({ $($field),* })? => {
-                        to.byte($number);
                         $($value.put(to);)?
                         $($($field.put(to);)*)?
                     })*

@@ -13,13 +13,13 @@ use crate::repo;
 /// What the runners for one network that `cargo xtask test` builds take on the virtual board, at most, in KB of flash: network and
 /// bits as in `firmware/kernels/networks.csv`.
 const BUDGETS_KB: [(&str, &str, u64); 7] = [
-    ("KWS", "8/8", 31),
-    ("KWS", "4/8", 31),
-    ("KWS", "4/4", 34),
-    ("KWS", "mixed", 35),
-    ("IC", "8/8", 27),
-    ("VWW", "8/8", 35),
-    ("AD", "8/8", 16),
+    ("KWS", "8/8", 24),
+    ("KWS", "4/8", 24),
+    ("KWS", "4/4", 27),
+    ("KWS", "mixed", 28),
+    ("IC", "8/8", 23),
+    ("VWW", "8/8", 31),
+    ("AD", "8/8", 14),
 ];
 
 /// The kernels that images need, all together, by the names of their cargo features.

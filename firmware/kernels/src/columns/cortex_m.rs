@@ -2,6 +2,7 @@
 
 use crate::buffers::Input;
 use crate::built::by_activations;
+use crate::parts::quotient;
 use crate::{Bits, ConvShape};
 
 core::arch::global_asm!(include_str!("expand.s"), options(raw));
@@ -76,7 +77,7 @@ impl Expander {
     /// The windows of single pixels, if there are two or more.
     pub fn row(&self, input: &Input<'_>, bits: Bits, step: usize) -> Option<Row> {
         let expand = by_activations!(bits, bitrack_expand_row_b8, bitrack_expand_row_b4, bitrack_expand_row_b2);
-        let pixels = self.last_offset? / step + 1;
+        let pixels = quotient(self.last_offset?, step) + 1;
         Some(Row { expand, units: self.units, source: input.pointer(), step, pixels })
     }
 

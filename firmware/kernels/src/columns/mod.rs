@@ -12,6 +12,7 @@ mod writer;
 
 use crate::buffers::Input;
 use crate::built::NARROW;
+use crate::parts::ensure;
 use crate::{Bits, ConvShape, activations};
 
 #[cfg(target_arch = "arm")]
@@ -66,6 +67,7 @@ pub(crate) struct Windows<'a> {
     row: usize,
     pixel_bytes: usize,
     /// Whether a window inside the input can be expanded row by row, without looking at single values.
+    #[cfg(target_arch = "arm")]
     plain_rows: bool,
     #[cfg(target_arch = "arm")]
     expander: cortex_m::Expander,
@@ -77,6 +79,7 @@ impl<'a> Windows<'a> {
         let row = channels * usize::from(shape.k_w);
         let order = Order::of(row, bits);
         let pixel_bytes = activations::pixel_bytes(channels, bits);
+        #[cfg(target_arch = "arm")]
         let plain_rows = match bits {
             Bits::B8 => true,
             // Sums of small values are kept in 16 bits.
@@ -90,6 +93,7 @@ impl<'a> Windows<'a> {
             order,
             row,
             pixel_bytes,
+            #[cfg(target_arch = "arm")]
             plain_rows,
             #[cfg(target_arch = "arm")]
             expander: cortex_m::Expander::new(shape, bits, row, pixel_bytes, &input),
@@ -104,9 +108,11 @@ impl<'a> Windows<'a> {
     /// The windows as single pixels side by side, where they are that and can be expanded as wholes.
     #[cfg(target_arch = "arm")]
     pub fn row(&self) -> Option<cortex_m::Row> {
-        let s = self.shape;
-        let single = (s.k_h, s.k_w, s.stride_h, s.stride_w) == (1, 1, 1, 1) && (s.in_h, s.in_w) == (s.out_h, s.out_w);
-        if single && self.plain_rows { self.expander.row(&self.input, self.bits, self.pixel_bytes) } else { None }
+        if self.shape.is_pointwise() && self.plain_rows {
+            self.expander.row(&self.input, self.bits, self.pixel_bytes)
+        } else {
+            None
+        }
     }
 
     /// Expands the windows at two output pixels, of which the second is not before the first; returns the sums of their values.
@@ -155,36 +161,29 @@ impl<'a> Windows<'a> {
         let (in_h, in_w) = (usize::from(self.shape.in_h), usize::from(self.shape.in_w));
         let span = Span::new(self.shape, column);
         let channels = usize::from(self.shape.in_c);
-        // Whole groups everywhere: pixels can be expanded side by side.
-        let grouped = self.plain_rows && (channels.is_multiple_of(self.order.group()) || span.is_inside());
         for ky in 0..usize::from(self.shape.k_h) {
             let y = (row * usize::from(self.shape.stride_h) + ky).wrapping_sub(self.shape.pad_top.into());
             if y >= in_h {
                 out.fill(self.zero, self.row);
-            } else if grouped {
-                let start = (y * in_w + span.start) * self.pixel_bytes;
-                out.fill(self.zero, span.left * channels);
-                out.expand(self.input.rest(start), span.valid * channels, self.bits);
-                out.fill(self.zero, span.right * channels);
             } else {
-                self.gather_values(self.input.rest(y * in_w * self.pixel_bytes), &span, &mut out);
+                out.fill(self.zero, span.left * channels);
+                self.gather_pixels((y * in_w + span.start) * self.pixel_bytes, span.valid, &mut out);
+                out.fill(self.zero, span.right * channels);
             }
             out.end_row();
         }
         out.sum()
     }
 
-    /// One row of a window, value by value.
-    fn gather_values(&self, pixels: Input<'_>, span: &Span, out: &mut Writer<'_>) {
-        let channels = usize::from(self.shape.in_c);
-        out.fill(self.zero, span.left * channels);
-        let valid = pixels.rest(span.start * self.pixel_bytes);
-        if self.pixel_bytes * self.bits.per_byte() == channels {
-            out.expand(valid, span.valid * channels, self.bits);
+    /// Expands `count` pixels from byte `at` of the input on.
+    #[inline(always)]
+    fn gather_pixels(&self, at: usize, count: usize, out: &mut Writer<'_>) {
+        let (pixels, channels) = (self.input.rest(at), usize::from(self.shape.in_c));
+        if !NARROW || self.pixel_bytes * self.bits.per_byte() == channels {
+            out.expand(pixels, count * channels, self.bits);
         } else {
-            (0..span.valid).for_each(|x| out.expand(valid.rest(x * self.pixel_bytes), channels, self.bits));
+            (0..count).for_each(|x| out.expand(pixels.rest(x * self.pixel_bytes), channels, self.bits));
         }
-        out.fill(self.zero, span.right * channels);
     }
 }
 
@@ -205,15 +204,11 @@ impl Span {
         let valid = (kernel - left).min(width.saturating_sub(start));
         Span { start, left, valid, right: kernel - left - valid }
     }
-
-    fn is_inside(&self) -> bool {
-        self.left + self.right == 0
-    }
 }
 
-/// A scratch buffer as words.
+/// A scratch buffer, aligned, as words.
 pub(crate) fn as_words(scratch: &mut [u8]) -> &mut [u32] {
-    // SAFETY: any bytes are valid words; the middle part is aligned by construction.
-    let (_, words, _) = unsafe { scratch.align_to_mut::<u32>() };
-    words
+    ensure(scratch.as_ptr().addr().is_multiple_of(4));
+    // SAFETY: any bytes are valid words, and they are aligned.
+    unsafe { core::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast(), scratch.len() / 4) }
 }

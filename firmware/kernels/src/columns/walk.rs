@@ -37,7 +37,9 @@ impl<'a> Walk<'a> {
         let first = quotient_up(shape.pad_left.into(), stride);
         let last_start = (usize::from(shape.in_w) + usize::from(shape.pad_left)).checked_sub(shape.k_w.into());
         // Where flash is not short, the compiler may know from here on that the stride is not zero: loops get shorter.
-        let last = |start| if SHORT { quotient(start, stride) } else { start / stride };
+        let last = |start| {
+            if SHORT { quotient(start, stride) } else { start / stride }
+        };
         let end = last_start.map_or(0, |start| last(start) + 1).min(shape.out_w.into());
         let mut walk = Walk {
             shape,
@@ -60,13 +62,15 @@ impl<'a> Walk<'a> {
     pub fn skip(mut self, pixels: usize) -> Self {
         let width = usize::from(self.shape.out_w);
         self.left -= pixels;
-        (self.row, self.column) = (pixels / width, pixels % width);
+        self.row = quotient(pixels, width);
+        self.column = pixels - self.row * width;
         self.start_row();
         self.offset = self.offset.wrapping_add(self.column * self.step);
         self
     }
 
     /// Computes what is the same for a row. The offset of a column in the padding is wrong, and not used.
+    #[cfg_attr(not(feature = "all"), inline(never))]
     fn start_row(&mut self) {
         let shape = self.shape;
         let top = self.row * usize::from(shape.stride_h);

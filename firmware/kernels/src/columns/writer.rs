@@ -36,6 +36,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Safety
     /// The words must exist, and nobody else may touch them as long as the writer lives, but for reading what it is given.
+    #[cfg_attr(not(feature = "all"), inline(never))]
     pub unsafe fn at(words: *mut u32, count: usize, lane: Lane, order: Order) -> Self {
         let target = words.wrapping_add(lane.index);
         let fours = Fours { target, step_bytes: 4 * lane.count, group: 0, phase: 0, sum: 0 };
@@ -49,6 +50,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes `count` times the same value.
+    #[cfg_attr(not(feature = "all"), inline(never))]
     pub fn fill(&mut self, value: u8, count: usize) {
         let whole = self.whole_groups(count);
         let mut word = self.advance(whole);
@@ -89,6 +91,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Expands `count` packed values: group by group from the front on, none written before it was read.
+    #[cfg_attr(not(feature = "all"), inline(never))]
     pub fn expand(&mut self, packed: Input<'_>, count: usize, bits: Bits) {
         let bits = built::activations(bits);
         let form = Form::of(self.order(), bits);

@@ -1,12 +1,12 @@
 //! 3x3 kernels at stride 1 and 2 on a core with the DSP extension: `dw3x3.s`.
 
-use super::{Job, Strip};
+use super::{Job, Strip, inner_rows};
 use crate::buffers::Output;
 use crate::built::{self, by_activations};
-use crate::parts::{Parts, quotient, quotient_up};
+use crate::parts::Parts;
 use crate::quads::QUAD;
 use crate::requant::Channel;
-use crate::{Bits, Kernel};
+use crate::{Bits, ConvShape, Kernel};
 
 core::arch::global_asm!(include_str!("dw3x3.s"), options(raw));
 
@@ -87,15 +87,18 @@ unsafe extern "C" {
     fn bitrack_dw_store_b2();
 }
 
-/// Whether this layer can run here: 3x3, a stride that there is a kernel for, no late shift.
+/// Whether this layer is one for here: 3x3, no late shift.
 pub(super) fn fits(job: &Job<'_>) -> bool {
-    let shape = job.shape;
-    let built = match shape.stride_w {
+    (job.shape.k_h, job.shape.k_w) == (3, 3) && job.requant.shift == 0
+}
+
+/// Whether there is a kernel for its stride.
+pub(super) fn is_built(shape: &ConvShape) -> bool {
+    match shape.stride_w {
         1 => Kernel::Depthwise3x3S1.is_built(),
         2 => Kernel::Depthwise3x3S2.is_built(),
         _ => false,
-    };
-    built && (shape.k_h, shape.k_w) == (3, 3) && job.requant.shift == 0
+    }
 }
 
 /// Runs all whole quads; returns their number.
@@ -124,7 +127,8 @@ pub(super) fn run(job: &mut Job<'_>, output: &Output<'_>) -> usize {
 
 /// Runs all rows of a strip of one quad, from `args.out` on.
 fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
-    let (expand, inner) = (args.expand, inner_rows(job));
+    let (inner_start, inner_end) = inner_rows(job.shape);
+    let (expand, inner) = (args.expand, inner_start..inner_end);
     let first = if job.backwards { inner.end.wrapping_sub(1) } else { inner.start };
     let (mut row, step) = job.rows();
     // Going down, it ends before row 0.
@@ -151,15 +155,6 @@ pub(super) fn rows_under(job: &Job<'_>, strip: &Strip, row: usize) -> [*const u8
     let first = job.row_offset(row, 0, strip.start).map_or(core::ptr::null(), |at| job.input.rest(at).pointer());
     let row_bytes = usize::from(job.shape.in_w) * job.in_pixel_bytes;
     [first, first.wrapping_add(row_bytes), first.wrapping_add(2 * row_bytes)]
-}
-
-/// Output rows whose windows lie on the input from top to bottom.
-pub(super) fn inner_rows(job: &Job<'_>) -> core::ops::Range<usize> {
-    let (stride, pad) = (usize::from(job.shape.stride_h), usize::from(job.shape.pad_top));
-    let first = quotient_up(pad, stride);
-    let end = (usize::from(job.shape.in_h) + pad).checked_sub(3).map_or(0, |last| quotient(last, stride) + 1);
-    let end = end.min(job.shape.out_h.into());
-    first.min(end)..end
 }
 
 /// Takes a quad's weights and constants apart.

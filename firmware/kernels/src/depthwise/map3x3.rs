@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use super::cortex_m::{COLUMN, Edge, Spread, expand, expand_edge, inner_rows, pack_padding, rows_under, spread, store};
-use super::{Job, Strip, layout};
+use super::cortex_m::{COLUMN, Edge, Spread, expand, expand_edge, pack_padding, rows_under, spread, store};
+use super::{Job, MAX_EDGES, Strip, has_few_edges, inner_rows, layout, map_kernel};
 use crate::Kernel;
 use crate::buffers::Output;
 use crate::built;
@@ -12,9 +12,6 @@ use crate::quads::QUAD;
 use crate::requant::Channel;
 
 core::arch::global_asm!(include_str!("map3x3.s"), options(raw));
-
-/// Rows of outputs that need a row of padding.
-const MAX_EDGES: usize = 4;
 
 type Label = unsafe extern "C" fn();
 
@@ -73,8 +70,7 @@ unsafe extern "C" {
 
 /// Whether this layer, which fits the kernels of `cortex_m`, can run here.
 pub(super) fn fits(job: &Job<'_>) -> bool {
-    let inner = inner_rows(job);
-    job.plan.is_map && job.shift == 0 && usize::from(job.shape.out_h) - inner.len() <= MAX_EDGES
+    job.plan.is_map && job.shift == 0 && has_few_edges(job.shape) && map_kernel(job.shape).is_some_and(Kernel::is_built)
 }
 
 /// Runs all whole quads, band by band; returns their number.
@@ -83,7 +79,8 @@ pub(super) fn run(job: &mut Job<'_>, output: &Output<'_>) -> usize {
     let quads = job.channels.len() / QUAD;
     let Some(strip) = job.strip(0) else { return 0 };
     job.strip.fill(u32::from(job.in_zero) * 0x0001_0001);
-    let inner = inner_rows(job);
+    let (inner_start, inner_end) = inner_rows(job.shape);
+    let inner = inner_start..inner_end;
     let padding = pack_padding(job.in_zero, job.in_bits);
     let mut edges = edges(job, &strip, &inner, (&raw const padding).cast());
     let params = [[0; 7]; QUAD];
@@ -94,8 +91,8 @@ pub(super) fn run(job: &mut Job<'_>, output: &Output<'_>) -> usize {
         let count = rows.min(height - done);
         let first = if job.backwards { height - done - count } else { done };
         let end = first + count;
-        let tops = inner.start.clamp(first, end) - first;
-        let bottoms = end - inner.end.clamp(first, end);
+        let tops = inner.start.max(first).min(end) - first;
+        let bottoms = end - inner.end.max(first).min(end);
         let edge = if tops > 0 { first } else { inner.start + first.max(inner.end) - inner.end };
         let mut args = Map {
             tops,
@@ -181,11 +178,11 @@ fn map_args(
 /// The code for the map's width.
 fn body(job: &Job<'_>) -> Label {
     match (job.shape.stride_w, job.shape.out_w) {
-        (1, 3) if const { Kernel::Depthwise3x3S1.is_built() } => bitrack_dw3_map_s1_3,
-        (1, 5) if const { Kernel::Depthwise3x3S1.is_built() } => bitrack_dw3_map_s1_5,
-        (1, 6) if const { Kernel::Depthwise3x3S1.is_built() } => bitrack_dw3_map_s1_6,
-        (2, 3) if const { Kernel::Depthwise3x3S2.is_built() } => bitrack_dw3_map_s2_3,
-        (2, 6) if const { Kernel::Depthwise3x3S2.is_built() } => bitrack_dw3_map_s2_6,
+        (1, 3) if const { Kernel::DepthwiseMap3.is_built() } => bitrack_dw3_map_s1_3,
+        (1, 5) if const { Kernel::DepthwiseMap5.is_built() } => bitrack_dw3_map_s1_5,
+        (1, 6) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s1_6,
+        (2, 3) if const { Kernel::DepthwiseMap3.is_built() } => bitrack_dw3_map_s2_3,
+        (2, 6) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s2_6,
         _ => built::missing(),
     }
 }

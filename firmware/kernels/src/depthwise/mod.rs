@@ -14,9 +14,9 @@ mod plan;
 
 use plan::Plan;
 
-use crate::buffers::{Input, Output, Overlay, Way};
+use crate::buffers::{self, Input, Output, Overlay, Way};
 use crate::columns::as_words;
-use crate::parts::Parts;
+use crate::parts::{Parts, quotient, quotient_up};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations, built};
@@ -34,7 +34,7 @@ pub const fn weights_len(shape: &ConvShape, w_bits: Bits) -> usize {
 /// kernel is large and the channels are few.
 #[cfg_attr(not(feature = "all"), inline(never))]
 pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
-    Plan::new(&plan::lying(shape)).scratch_len()
+    Plan::of(shape).scratch_len()
 }
 
 /// Packs weights given as `[k_h][k_w][c]`, each within the range of `w_bits`.
@@ -44,8 +44,14 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Re
 }
 
 /// Whether any of it is compiled in.
-pub const BUILT: bool =
-    Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built() || Kernel::DepthwiseAny.is_built();
+pub const BUILT: bool = ROWS_BUILT || MAPS_BUILT || Kernel::DepthwiseAny.is_built();
+
+/// Whether any 3x3 kernel on maps of any width is.
+const ROWS_BUILT: bool = Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built();
+
+/// Whether any of those for small maps is.
+const MAPS_BUILT: bool =
+    Kernel::DepthwiseMap3.is_built() || Kernel::DepthwiseMap5.is_built() || Kernel::DepthwiseMap6.is_built();
 
 /// What must be compiled in beside the widths of input and output.
 pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: Bits) -> Needs {
@@ -54,6 +60,9 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: 
         Bits::B4 => Kernel::DepthwiseW4,
         Bits::B2 => Kernel::DepthwiseW2,
     });
+    if !BUILT {
+        return needs;
+    }
     let needs = needs.and_if(!requant.is_full_range(out_bits), Kernel::Clamp);
     let needs = needs.and_if(requant.shift > 0, Kernel::DepthwiseShift);
     // A map that stands is laid down first, by what runs any kernel.
@@ -61,14 +70,48 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: 
     if requant.shift > MAX_WEIGHT_SHIFT || (shape.in_c as usize) < QUAD || stands && !plan::ANY {
         return needs.and(Kernel::DepthwiseAny);
     }
-    let stands = stands && plan::ANY;
-    let needs = match (shape.k_h, shape.k_w, if stands { shape.stride_h } else { shape.stride_w }) {
-        (3, 3, 1) => needs.and(Kernel::Depthwise3x3S1),
-        (3, 3, 2) => needs.and(Kernel::Depthwise3x3S2),
+    let lying = &plan::lying(shape);
+    let rows = match (lying.k_h, lying.k_w, lying.stride_w) {
+        (3, 3, 1) => Kernel::Depthwise3x3S1,
+        (3, 3, 2) => Kernel::Depthwise3x3S2,
         _ => return needs.and(Kernel::DepthwiseAny),
+    };
+    let needs = match map_kernel(lying) {
+        Some(kernel) if requant.shift == 0 && has_few_edges(lying) => needs.and(kernel),
+        _ => needs.and(rows),
     };
     let whole = (shape.in_c as usize).is_multiple_of(QUAD);
     if whole && !stands { needs } else { needs.and(Kernel::DepthwiseAny) }
+}
+
+/// Whether few enough rows of outputs need a row of padding for the kernels for small maps.
+const fn has_few_edges(shape: &ConvShape) -> bool {
+    let (inner_start, inner_end) = inner_rows(shape);
+    shape.out_h as usize - (inner_end - inner_start) <= MAX_EDGES
+}
+
+/// The code for a 3x3 kernel on a map of this width, if there is any.
+const fn map_kernel(shape: &ConvShape) -> Option<Kernel> {
+    match (shape.stride_w, shape.out_w) {
+        (1 | 2, 3) => Some(Kernel::DepthwiseMap3),
+        (1, 5) => Some(Kernel::DepthwiseMap5),
+        (1 | 2, 6) => Some(Kernel::DepthwiseMap6),
+        _ => None,
+    }
+}
+
+/// Rows of outputs that need a row of padding, at most, on a small map.
+const MAX_EDGES: usize = 4;
+
+/// The first output row of which the window of a kernel three rows high lies on the input from top to bottom, and the end of those.
+const fn inner_rows(shape: &ConvShape) -> (usize, usize) {
+    let (stride, pad, height) = (shape.stride_h as usize, shape.pad_top as usize, shape.out_h as usize);
+    let end = match (shape.in_h as usize + pad).checked_sub(3) {
+        Some(last) => quotient(last, stride) + 1,
+        None => 0,
+    };
+    let (first, end) = (quotient_up(pad, stride), if end < height { end } else { height });
+    (if first < end { first } else { end }, end)
 }
 
 /// How the output may lie over the input. A quad's rows are computed in order, a row or a few rows at a time: their rows of input
@@ -78,6 +121,7 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: 
 ///
 /// From front to back a row is overwritten when the windows have passed it; from back to front, which is there for rows of one
 /// size at stride 1, likewise: `k_h - 1 - pad_top` rows behind the input.
+#[cfg_attr(not(feature = "all"), inline(never))]
 pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Option<Overlay> {
     let stands = plan::turns(shape);
     let shape = &plan::lying(shape);
@@ -98,23 +142,48 @@ pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Option<Overl
 
 /// Runs the depthwise convolution.
 #[inline(never)]
-pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
-    let ConvArgs { shape, in_bits, w_bits, out_bits, requant, .. } = args;
+pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
+    args.shape.validate_depthwise()?;
+    let shape = plan::lying(&args.shape);
+    let plan = Plan::new(&shape);
+    args.validate(weights_len(&shape, args.w_bits), plan.scratch_len(), overlay)?;
+    // SAFETY: just checked.
+    unsafe { compute(args, &shape, &plan) };
+    Ok(())
+}
+
+/// What [`run`] does once it has checked its operands: for who has checked them before.
+///
+/// # Safety
+/// [`run`] would not refuse `args`.
+#[inline(never)]
+pub unsafe fn run_planned(args: ConvArgs<'_>) {
+    let shape = plan::lying(&args.shape);
+    let plan = Plan::new(&shape);
+    debug_assert_eq!(args.validate(weights_len(&shape, args.w_bits), plan.scratch_len(), overlay), Ok(()));
+    // SAFETY: the caller's promise.
+    unsafe { compute(args, &shape, &plan) }
+}
+
+/// Of a shape that lies.
+///
+/// # Safety
+/// As [`run_planned`].
+#[inline(always)]
+unsafe fn compute(mut args: ConvArgs<'_>, shape: &ConvShape, plan: &Plan) {
+    let ConvArgs { in_bits, w_bits, out_bits, requant, .. } = args;
     let (in_bits, out_bits) = (built::activations(in_bits), built::activations(out_bits));
     let w_bits = built::depthwise_weights(w_bits);
-    shape.validate_depthwise()?;
-    let shape = plan::lying(&shape);
-    let plan = Plan::new(&shape);
-    let way = args.validate(weights_len(&shape, w_bits), plan.scratch_len(), overlay)?;
-    // SAFETY: `validate` found scratch apart from all that is touched otherwise.
+    let way = buffers::way(&args.input, &args.output, || overlay(&args.shape, in_bits, out_bits));
+    // SAFETY: scratch lies apart from all that is touched otherwise.
     let (params, rest) = as_words(unsafe { args.scratch.bytes() }).parts_at_mut(plan.params_words());
     let (strip, bytes) = rest.parts_at_mut(plan.strip_words());
     let channels = usize::from(shape.in_c);
     let shift = if requant.shift <= MAX_WEIGHT_SHIFT { requant.shift } else { 0 };
     let late = Requant { shift: requant.shift - shift, ..requant.unclamped(out_bits) };
     let mut job = Job {
-        shape: &shape,
-        plan: &plan,
+        shape,
+        plan,
         quad: 0,
         channels: args.channels,
         weights: args.weights,
@@ -142,7 +211,6 @@ pub fn run(mut args: ConvArgs<'_>) -> Result<(), KernelError> {
     }
     // SAFETY: the input, which may lie here, is not read any more.
     requant.clamp_tensor(unsafe { args.output.bytes() }, channels, out_bits);
-    Ok(())
 }
 
 /// A layer, and the quad of its channels that is worked on.
@@ -186,7 +254,12 @@ impl Job<'_> {
     fn run_fast(&mut self, _output: &Output<'_>) -> usize {
         #[cfg(target_arch = "arm")]
         if cortex_m::fits(self) {
-            return if map3x3::fits(self) { map3x3::run(self, _output) } else { cortex_m::run(self, _output) };
+            if MAPS_BUILT && map3x3::fits(self) {
+                return map3x3::run(self, _output);
+            }
+            if ROWS_BUILT && cortex_m::is_built(self.shape) {
+                return cortex_m::run(self, _output);
+            }
         }
         0
     }

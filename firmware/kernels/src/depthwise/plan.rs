@@ -21,7 +21,7 @@ const BAND: usize = 168;
 const BAND_ROWS: usize = 3;
 
 /// The shape as depthwise layers run it: a map one pixel wide lies as one row, which has the same bytes.
-#[inline(never)]
+#[cfg_attr(feature = "depthwise-any", inline(never))]
 pub(super) const fn lying(shape: &ConvShape) -> ConvShape {
     if !turns(shape) {
         return *shape;
@@ -80,6 +80,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// That of any shape.
+    pub const fn of(shape: &ConvShape) -> Self {
+        if ANY { Plan::new(&lying(shape)) } else { Plan::new(shape) }
+    }
+
     /// That of a shape that lies.
     #[inline(never)]
     pub const fn new(shape: &ConvShape) -> Self {
@@ -145,7 +150,7 @@ impl Plan {
     /// Words of one channel's weights and constants.
     pub const fn channel_words(&self) -> usize {
         let (board, host) = (self.sets * self.taps, self.k_w * self.pairs);
-        2 + if board > host { board } else { host }
+        2 + if ANY && board > host { board } else { host }
     }
 
     pub const fn params_words(&self) -> usize {
@@ -153,14 +158,14 @@ impl Plan {
     }
 
     pub const fn strip_words(&self) -> usize {
-        let row = self.columns * self.pairs * QUAD + self.slack;
+        let row = self.columns * self.pairs * QUAD + if ANY { self.slack } else { 0 };
         let band = if self.is_map { self.rows * self.columns * BAND_COLUMN } else { 0 };
         if row > band { row } else { band }
     }
 
     /// A word of four outputs per column, and one more where four outputs are computed for three.
     const fn bytes_words(&self) -> usize {
-        self.rows * self.outputs + if self.slack > 0 { 1 } else { 0 }
+        self.rows * self.outputs + if ANY && self.slack > 0 { 1 } else { 0 }
     }
 }
 

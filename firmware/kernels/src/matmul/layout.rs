@@ -75,7 +75,7 @@ pub(crate) fn pack(
 /// Refuses weights outside the range of their width.
 pub(crate) fn check_range(plain: &[i8], bits: Bits) -> Result<(), KernelError> {
     if plain.iter().any(|&w| w < bits.min_weight() || w > bits.max_weight()) {
-        return Err(KernelError::Constant { name: "weight" });
+        return Err(KernelError::constant("weight"));
     }
     Ok(())
 }

@@ -57,6 +57,7 @@ pub(crate) struct Panel<'a> {
 
 impl<'a> Panel<'a> {
     /// Of buffers that were checked to belong together. `bits` of weights, input and output; `LANES` as of the columns to come.
+    #[inline(always)]
     pub fn new<const LANES: usize>(
         weights: &'a [u8],
         channels: &'a [Channel],
@@ -105,7 +106,7 @@ impl<'a> Panel<'a> {
     /// pixels.
     #[cfg(target_arch = "arm")]
     pub fn pixels(&self, row: &crate::columns::Row, words: &mut [u32], output: &Output<'_>) -> usize {
-        let pairs = row.pixels.min(output.len() / self.pixel) / 2;
+        let pairs = row.pixels.min(crate::parts::quotient(output.len(), self.pixel)) / 2;
         if pairs == 0 || self.channels.len() != self.quads * QUAD || words.len() < self.k {
             return 0;
         }
@@ -135,12 +136,19 @@ impl<'a> Panel<'a> {
         unsafe { panel.whole_quads(columns, 1, pixels) };
         let mask = (1 << (rest.len() * usize::from(self.out_bits.get()))) - 1;
         for (at, word) in offsets.into_iter().zip(words) {
-            let bytes = (u32::from_le_bytes(word) & mask).to_le_bytes();
-            let start = at + quads::quad_bytes(self.quads * QUAD, self.out_bits);
-            // SAFETY: nothing else is touched meanwhile.
-            let target = unsafe { output.rest(start) }.part_mut(..at + self.pixel - start);
-            target.iter_mut().zip(bytes).for_each(|(target, byte)| *target = byte);
+            self.store_last(output, at, u32::from_le_bytes(word) & mask);
         }
+    }
+
+    /// Writes the last quad's packed outputs to the end of the pixel at byte `at`.
+    #[cfg_attr(feature = "all", inline(always))]
+    #[cfg_attr(not(feature = "all"), inline(never))]
+    fn store_last(&self, output: &Output<'_>, at: usize, outputs: u32) {
+        let bytes = outputs.to_le_bytes();
+        let start = at + quads::quad_bytes(self.quads * QUAD, self.out_bits);
+        // SAFETY: nothing else is touched meanwhile.
+        let target = unsafe { output.rest(start) }.part_mut(..at + self.pixel - start);
+        target.iter_mut().zip(bytes).for_each(|(target, byte)| *target = byte);
     }
 
     /// # Safety
