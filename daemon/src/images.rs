@@ -17,14 +17,17 @@ impl Images {
         Self { folder: cache.join("images") }
     }
 
-    /// Writes an image, durably: when this returns, a power cut does not take it away. Blocks.
+    /// Writes an image, durably: when this returns, a power cut does not take it away. Replaces a damaged one. Blocks.
     ///
     /// # Errors
     /// The file system's; a full disk leaves no half image behind.
     pub fn put(&self, sha256: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(sha256);
-        if path.exists() {
-            return Ok(());
+        match std::fs::read(&path) {
+            Ok(there) if there == bytes => return Ok(()),
+            Ok(_) => tracing::warn!(path = %path.display(), "the image in the cache was damaged: replaced"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
         std::fs::create_dir_all(&self.folder)?;
         let part = self.folder.join(format!("{sha256}.part"));
@@ -62,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_file_is_not_handed_out() {
+    fn a_damaged_file_is_not_handed_out_and_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let images = Images::new(folder.path());
         let name = sha256(b"image");
@@ -70,5 +73,7 @@ mod tests {
         assert_eq!(images.read(&name).expect("read"), b"image");
         std::fs::write(images.path(&name), b"imagE").expect("damaged");
         assert_eq!(images.read(&name).expect_err("damaged").kind(), io::ErrorKind::InvalidData);
+        images.put(&name, b"image").expect("written again");
+        assert_eq!(images.read(&name).expect("mended"), b"image");
     }
 }

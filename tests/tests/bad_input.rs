@@ -171,7 +171,7 @@ fn every_mistake_is_told_and_the_daemon_goes_on() {
         assert_told(&lab, name, said);
     }
 
-    // The model is replaced in the middle of a search: the checkpoint and the episodes are another's.
+    // The model is replaced in the middle of a search: the checkpoint and the episodes belong to the old one.
     lab.wait_for_measured("swapped", 2, PATIENCE);
     lab.ok(&["campaign", "stop", "swapped"]);
     let (model, kept) = (lab.folder().join("model"), lab.folder().join("kept"));
@@ -185,11 +185,19 @@ fn every_mistake_is_told_and_the_daemon_goes_on() {
         lab.ok(&["campaign", "resume", "swapped"]);
         assert_told(&lab, "swapped", &[said]);
     }
+    std::fs::rename(&kept, &model).expect("ours");
+
+    // So are the samples.
+    let train = lab.folder().join("data/train.npz");
+    std::fs::rename(&train, &kept).expect("ours");
+    write(&train, &samples(8), (0..SAMPLES as i64).map(|i| i % 4));
+    lab.ok(&["campaign", "resume", "swapped"]);
+    assert_told(&lab, "swapped", &["it belongs to other data: samples or labels differ"]);
     let after = measurements(&lab, "swapped");
     assert_eq!(after[..before.len()], before[..], "what was measured stays as it was");
 
-    // With the old model back it goes on to its end, and so does a campaign that was never in doubt.
-    std::fs::rename(&kept, &model).expect("ours");
+    // With the old files back it goes on to its end, and so does a campaign that was never in doubt.
+    std::fs::rename(&kept, &train).expect("ours");
     lab.ok(&["campaign", "resume", "swapped"]);
     lab.ok(&["campaign", "start", "slow"]);
     let swapped = lab.wait_for_campaign("swapped", &["failed", "finished"], PATIENCE);

@@ -17,11 +17,20 @@ pub struct Pending {
     pub bits: Vec<Bits>,
 }
 
+/// What a search is about: rewards of another network, or on other samples, cannot be compared with its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Hash of the float network.
+    pub network: u64,
+    /// Hash of all samples and labels.
+    pub data: u64,
+}
+
 /// Where a search stands, apart from its strategy.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Hash of the float network that is searched.
-    pub network: u64,
+    /// What is searched.
+    pub subject: Subject,
     /// In the order of proposal, which is the order of observation.
     pub pending: VecDeque<Pending>,
     pub next_index: u32,
@@ -40,6 +49,9 @@ struct Saved {
     /// Hash of the float network; checkpoints of the first release have none.
     #[serde(default)]
     network: Option<u64>,
+    /// Hash of the samples; checkpoints of earlier releases have none.
+    #[serde(default)]
+    data: Option<u64>,
     next_index: u32,
     measured: u32,
     repeats: usize,
@@ -61,9 +73,9 @@ struct SavedPending {
 }
 
 impl Progress {
-    /// A search of this network that has not begun; its first episode is `next_index`.
-    pub fn new(network: u64, next_index: u32) -> Self {
-        Self { network, next_index, ..Self::default() }
+    /// A search that has not begun; its first episode is `next_index`.
+    pub fn new(subject: Subject, next_index: u32) -> Self {
+        Self { subject, next_index, ..Self::default() }
     }
 
     /// Episodes among the pending.
@@ -84,7 +96,8 @@ impl Progress {
         };
         let saved = Saved {
             model: tensors(env),
-            network: Some(self.network),
+            network: Some(self.subject.network),
+            data: Some(self.subject.data),
             next_index: self.next_index,
             measured: self.measured,
             repeats: self.repeats,
@@ -98,26 +111,27 @@ impl Progress {
         Ok(all.to_bytes())
     }
 
-    /// Continues the search of this network from a checkpoint.
+    /// Continues the search of `subject` from a checkpoint.
     ///
     /// # Errors
-    /// [`StrategyError::Checkpoint`] when it is damaged, another strategy's or another model's.
+    /// [`StrategyError::Checkpoint`] when it is damaged, another strategy's, another model's or on other data.
     pub fn load(
         bytes: &[u8],
-        network: u64,
+        subject: Subject,
         env: &mut Environment,
         strategy: &mut dyn Strategy,
     ) -> Result<Self, AgentError> {
         let all = Blob::from_bytes(bytes)?;
         let saved: Saved = all.header(strategy.name())?;
-        let other = |what: &str| StrategyError::Checkpoint {
-            reason: format!("it belongs to another model: the {what} differ"),
+        let differs = |saved: Option<u64>, now: u64| saved.is_some_and(|saved| saved != now);
+        let other = match &saved {
+            saved if saved.model != tensors(env) => Some("another model: the tensors differ"),
+            saved if differs(saved.network, subject.network) => Some("another model: the weights differ"),
+            saved if differs(saved.data, subject.data) => Some("other data: samples or labels differ"),
+            _ => None,
         };
-        if saved.model != tensors(env) {
-            return Err(other("tensors").into());
-        }
-        if saved.network.is_some_and(|saved| saved != network) {
-            return Err(other("weights").into());
+        if let Some(other) = other {
+            return Err(StrategyError::Checkpoint { reason: format!("it belongs to {other}") }.into());
         }
         strategy.load(&Blob { strategy: all.strategy, header: saved.strategy, floats: all.floats })?;
         env.latency.restore(saved.latency);
@@ -128,7 +142,7 @@ impl Progress {
             bits: p.bits,
         };
         Ok(Self {
-            network,
+            subject,
             pending: saved.pending.into_iter().map(pending).collect(),
             next_index: saved.next_index,
             measured: saved.measured,
@@ -154,20 +168,20 @@ mod tests {
     use crate::env::toy;
     use crate::strategy::Random;
 
-    const NETWORK: u64 = 7;
+    const SUBJECT: Subject = Subject { network: 7, data: 8 };
 
     #[test]
     fn a_search_continues_with_the_same_pending_proposals() {
         let mut env = toy::environment(None, None);
         let mut strategy = Random::new(1);
-        let mut progress = Progress::new(NETWORK, 4);
+        let mut progress = Progress::new(SUBJECT, 4);
         for index in [Some(4), None, Some(5)] {
             let proposal = strategy.propose(&env).expect("proposes").expect("endless");
             progress.pending.push_back(Pending { index, bits: env.project(&proposal.asked), proposal });
         }
         let bytes = progress.save(&env, &strategy).expect("saves");
         let mut other = Random::new(2);
-        let restored = Progress::load(&bytes, NETWORK, &mut env, &mut other).expect("loads");
+        let restored = Progress::load(&bytes, SUBJECT, &mut env, &mut other).expect("loads");
         assert_eq!(restored.pending, progress.pending);
         assert_eq!(restored.in_flight(), 2);
         assert_eq!(other.propose(&env).expect("proposes"), strategy.propose(&env).expect("proposes"));
@@ -176,30 +190,39 @@ mod tests {
     #[test]
     fn a_checkpoint_of_another_strategy_is_refused() {
         let mut env = toy::environment(None, None);
-        let bytes = Progress::new(NETWORK, 0).save(&env, &Random::new(1)).expect("saves");
+        let bytes = Progress::new(SUBJECT, 0).save(&env, &Random::new(1)).expect("saves");
         let error =
-            Progress::load(&bytes, NETWORK, &mut env, &mut crate::strategy::Uniform::default()).expect_err("another");
+            Progress::load(&bytes, SUBJECT, &mut env, &mut crate::strategy::Uniform::default()).expect_err("another");
         assert_eq!(error.to_string(), "the checkpoint cannot be used: strategy `random` wrote it, this is `uniform`");
     }
 
     #[test]
     fn a_checkpoint_of_another_model_is_refused() {
         let env = toy::environment(None, None);
-        let bytes = Progress::new(NETWORK, 0).save(&env, &Random::new(1)).expect("saves");
+        let bytes = Progress::new(SUBJECT, 0).save(&env, &Random::new(1)).expect("saves");
         let mut graph = toy::graph();
         graph.layers[0].name = "stem".into();
         let mut env = toy::environment_of(&graph, None, None);
-        let error = Progress::load(&bytes, NETWORK, &mut env, &mut Random::new(1)).expect_err("another model");
+        let error = Progress::load(&bytes, SUBJECT, &mut env, &mut Random::new(1)).expect_err("another model");
         let expected = "the checkpoint cannot be used: it belongs to another model: the tensors differ";
         assert_eq!(error.to_string(), expected);
     }
 
     #[test]
-    fn a_checkpoint_of_the_same_tensors_with_other_weights_is_refused() {
+    fn a_checkpoint_of_the_same_tensors_with_other_weights_or_data_is_refused() {
         let mut env = toy::environment(None, None);
-        let bytes = Progress::new(NETWORK, 0).save(&env, &Random::new(1)).expect("saves");
-        let error = Progress::load(&bytes, NETWORK + 1, &mut env, &mut Random::new(1)).expect_err("another model");
-        let expected = "the checkpoint cannot be used: it belongs to another model: the weights differ";
-        assert_eq!(error.to_string(), expected);
+        let bytes = Progress::new(SUBJECT, 0).save(&env, &Random::new(1)).expect("saves");
+        let mut refused = |subject| {
+            let error = Progress::load(&bytes, subject, &mut env, &mut Random::new(1)).expect_err("another subject");
+            error.to_string()
+        };
+        assert_eq!(
+            refused(Subject { network: 0, ..SUBJECT }),
+            "the checkpoint cannot be used: it belongs to another model: the weights differ"
+        );
+        assert_eq!(
+            refused(Subject { data: 0, ..SUBJECT }),
+            "the checkpoint cannot be used: it belongs to other data: samples or labels differ"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::AgentError;
 use super::api::{Episode, Reward, RewardWall};
 use super::episodes::{Request, Session, Settled};
-use super::queue::{Pending, Progress, proposal};
+use super::queue::{Pending, Progress, Subject, proposal};
 use super::training::EpisodeRun;
 use crate::env::{Environment, Measured, action_of_bits, reward};
 use crate::qat::Watch;
@@ -50,10 +50,11 @@ impl<'a> Search<'a> {
         reference: f64,
         first: u32,
     ) -> Result<Self, AgentError> {
-        let network = session.builder.network_id();
+        let builder = &session.builder;
+        let subject = Subject { network: builder.network_id(), data: builder.splits().id() };
         let progress = match session.start.checkpoint {
-            Some(_) => Progress::load(&session.client.checkpoint()?, network, &mut env, strategy)?,
-            None => Progress::new(network, first),
+            Some(_) => Progress::load(&session.client.checkpoint()?, subject, &mut env, strategy)?,
+            None => Progress::new(subject, first),
         };
         let window = match session.options.in_flight {
             Some(window) => window,

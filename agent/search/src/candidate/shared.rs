@@ -58,7 +58,7 @@ impl HostShared {
         let exam = FineTune { batch: EXAM, shift: 0, ..recipe.clone() };
         let shared = Shared::new(&builder.quantizer)?;
         Ok(Self {
-            run: format!("{:016x} {} {} {recipe:?}", float.id(), train.len(), validation.len()),
+            run: format!("{:016x} {:016x} {:016x} {recipe:?}", float.id(), train.id(), validation.id()),
             recipe: recipe.clone(),
             lessons: Lessons::new(float, train, recipe)?,
             exam: Lessons::new(float, validation, &exam)?,

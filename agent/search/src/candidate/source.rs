@@ -17,6 +17,9 @@ pub enum CandidateError {
         /// Why it cannot be used.
         source: bitrack_model::Error,
     },
+    /// The model file, and the reason names it.
+    #[error("model {0}")]
+    ModelFile(bitrack_model::Error),
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -84,7 +87,11 @@ impl Source {
     /// # Errors
     /// An unusable file; data of another shape, or with labels the model does not have.
     pub fn load(model: &Path, data: &str) -> Result<Self, CandidateError> {
-        let wrong = |source| CandidateError::Model { path: model.to_owned(), source };
+        use bitrack_model::Error;
+        let wrong = |source| match source {
+            Error::Io { .. } | Error::BadModelFile { .. } => CandidateError::ModelFile(source),
+            source => CandidateError::Model { path: model.to_owned(), source },
+        };
         let model = match import(model).map_err(wrong)? {
             Imported::Float(float) => float,
             Imported::Quantized(quantized) => quantized.dequantize().map_err(wrong)?,

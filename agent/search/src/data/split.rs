@@ -53,6 +53,12 @@ impl Splits {
             None => Ok(Self { train: Train(select(rest, &kept, Split::Train)?), validation, test: Test(test) }),
         }
     }
+
+    /// Tells data apart: what another sample or label of any split changes.
+    pub fn id(&self) -> u64 {
+        let ids = [&self.train.0, &self.validation.0, &self.test.0].map(Dataset::id);
+        ids.into_iter().fold(0, |all, id| all.rotate_left(21) ^ id)
+    }
 }
 
 /// The samples at `indices`, in that order.

@@ -66,7 +66,7 @@ impl<'a> Tuner<'a> {
             return Err(QatError::Split { split: data.split().name() });
         }
         let start = quantizer.quantize(policy)?;
-        let run = format!("{:016x} {} {options:?}", start.id(), data.len());
+        let run = format!("{:016x} {:016x} {options:?}", start.id(), data.id());
         let lessons = Lessons::new(quantizer.model(), data, options)?;
         let narrowest = policy.weights.iter().copied().min().unwrap_or(Bits::Eight);
         let stages = Stages::new(options.recipe, quantizer, start)?;
