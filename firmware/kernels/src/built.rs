@@ -84,7 +84,8 @@ kernels! {
     Activations4 "activations-4",
     /// 2-bit activations of all operators.
     Activations2 "activations-2",
-    /// Outputs of convolutions and fully connected layers whose channels are no multiple of four.
+    /// Outputs of convolutions and fully connected layers whose channels are no multiple of four, and convolutions over narrow activations
+    /// whose kernel rows are no multiple of eight values or whose pixels have pad bits.
     PartialQuads "partial-quads",
     /// Convolutions and fully connected layers over more than 256 values, or with a left shift.
     LongSums "long-sums",
@@ -225,8 +226,23 @@ pub(crate) use crate::parts::bug as missing;
 #[cfg(target_arch = "arm")]
 macro_rules! by_activations {
     ($bits:expr, $of_b8:expr, $of_b4:expr, $of_b2:expr) => {
+        // By halvings the compiler's table has three entries, by bits seven.
+        match $bits.halvings() {
+            0 if const { $crate::Kernel::Activations8.is_built() } => $of_b8,
+            1 if const { $crate::Kernel::Activations4.is_built() } => $of_b4,
+            2 if const { $crate::Kernel::Activations2.is_built() } => $of_b2,
+            _ => $crate::built::missing(),
+        }
+    };
+}
+#[cfg(target_arch = "arm")]
+pub(crate) use by_activations;
+
+/// The same for widths below 8 bits.
+#[cfg(target_arch = "arm")]
+macro_rules! by_narrow {
+    ($bits:expr, $of_b4:expr, $of_b2:expr) => {
         match $bits {
-            $crate::Bits::B8 if const { $crate::Kernel::Activations8.is_built() } => $of_b8,
             $crate::Bits::B4 if const { $crate::Kernel::Activations4.is_built() } => $of_b4,
             $crate::Bits::B2 if const { $crate::Kernel::Activations2.is_built() } => $of_b2,
             _ => $crate::built::missing(),
@@ -234,7 +250,7 @@ macro_rules! by_activations {
     };
 }
 #[cfg(target_arch = "arm")]
-pub(crate) use by_activations;
+pub(crate) use by_narrow;
 
 #[cfg(test)]
 mod tests {

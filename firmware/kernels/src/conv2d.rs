@@ -1,6 +1,7 @@
 //! Convolution of any kernel size, stride, padding and channel count.
 
 use crate::buffers::{self, Input, Output, Overlay};
+use crate::built::NARROW;
 use crate::columns::{Order, Windows, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
@@ -77,7 +78,7 @@ pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_
 pub fn pack(shape: &ConvShape, w_bits: Bits, in_bits: Bits, plain: &[i8], out: &mut [u8]) -> Result<(), KernelError> {
     shape.validate()?;
     let (rows, row) = (usize::from(shape.k_h), usize::from(shape.k_w) * usize::from(shape.in_c));
-    let order = Order::of(row, in_bits);
+    let order = Order::of_windows(shape, in_bits);
     layout::pack(plain, usize::from(shape.out_c), [rows, row], row.next_multiple_of(4), order, w_bits, out)
 }
 
@@ -100,7 +101,9 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, in_bits: B
     if !BUILT {
         return Needs::of(kernel);
     }
-    let needs = Needs::of(kernel).and_outputs(shape.out_c as usize, k4(shape), requant, out_bits);
+    let in_fours = NARROW && !matches!(in_bits, Bits::B8) && matches!(Order::of_windows(shape, in_bits), Order::Fours);
+    let needs = Needs::of(kernel).and_if(in_fours, Kernel::PartialQuads);
+    let needs = needs.and_outputs(shape.out_c as usize, k4(shape), requant, out_bits);
     needs.and_if(shape.is_pointwise(), Kernel::Conv2dPixels)
 }
 

@@ -229,6 +229,8 @@ pub const LAYERS: &[Layer] = &[
     depthwise(EXTRA, "dw3x3_4x4", same([4, 4, 64], [4, 4, 64], [3, 3], 1)),
     depthwise(EXTRA, "dw3x3_2x2", same([2, 2, 64], [2, 2, 64], [3, 3], 1)),
     conv(EXTRA, "conv3x3_c5", same([24, 24, 5], [24, 24, 5], [3, 3], 1)),
+    conv(EXTRA, "conv3x3_c3", same([24, 24, 3], [24, 24, 8], [3, 3], 1)),
+    conv(EXTRA, "conv5x5_c1", same([16, 16, 1], [16, 16, 8], [5, 5], 1)),
     conv(EXTRA, "conv1x7_c12", same([1, 49, 12], [1, 49, 20], [1, 7], 1)),
     conv(EXTRA, "conv7x1_c1", same([49, 10, 1], [49, 10, 16], [7, 1], 1)),
     conv(EXTRA, "pw64_25x5", same([25, 5, 64], [25, 5, 64], [1, 1], 1)),

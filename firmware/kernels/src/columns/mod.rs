@@ -7,9 +7,13 @@
 #[cfg(target_arch = "arm")]
 mod cortex_m;
 mod lane;
+#[cfg(target_arch = "arm")]
+mod stream;
 mod walk;
 mod writer;
 
+#[cfg(target_arch = "arm")]
+use crate::Kernel;
 use crate::buffers::Input;
 use crate::built::NARROW;
 use crate::parts::ensure;
@@ -39,6 +43,13 @@ impl Order {
             _ if row.is_multiple_of(8) => Order::Eights,
             _ => Order::Fours,
         }
+    }
+
+    /// The order of a convolution's kernel rows. Pixels with pad bits have no groups of eight.
+    pub const fn of_windows(shape: &ConvShape, in_bits: Bits) -> Self {
+        let channels = shape.in_c as usize;
+        let padded = !(channels * in_bits.get() as usize).is_multiple_of(8);
+        if padded { Order::Fours } else { Order::of(channels * shape.k_w as usize, in_bits) }
     }
 
     /// Values of a group.
@@ -77,7 +88,7 @@ impl<'a> Windows<'a> {
     pub fn new(shape: &'a ConvShape, bits: Bits, zero: u8, input: Input<'a>) -> Self {
         let channels = usize::from(shape.in_c);
         let row = channels * usize::from(shape.k_w);
-        let order = Order::of(row, bits);
+        let order = Order::of_windows(shape, bits);
         let pixel_bytes = activations::pixel_bytes(channels, bits);
         #[cfg(target_arch = "arm")]
         let plain_rows = match bits {
@@ -137,9 +148,13 @@ impl<'a> Windows<'a> {
         })
     }
 
-    /// Expands the first of two windows that can be expanded as a whole, to both lanes: the other one will overwrite its own.
+    /// Expands the first of two windows that can be expanded as a whole, to both lanes: the other one will overwrite its own. Or either
+    /// that can be streamed.
     #[cfg(target_arch = "arm")]
     fn one_whole(&self, pixels: [Place; 2], words: &mut [u32]) -> [Option<i32>; 2] {
+        if Kernel::PartialQuads.is_built() && self.bits != Bits::B8 && self.order == Order::Fours {
+            return core::array::from_fn(|lane| self.streamed(pixels[lane], words, lane));
+        }
         let mut sums = [None; 2];
         let whole = |lane: usize| pixels[lane].inside.filter(|&at| self.expander.fits(at)).map(|at| (lane, at));
         if self.plain_rows

@@ -4,10 +4,10 @@ use core::marker::PhantomData;
 
 use super::Order;
 use super::lane::{self, Form, Fours, Lane};
-use crate::Bits;
 use crate::buffers::Input;
 use crate::built::{self, NARROW};
 use crate::parts::{Parts, ensure};
+use crate::{Bits, Kernel};
 
 /// Narrow values that can be summed in 16 bits; whole groups.
 const SUMMED: usize = 4096;
@@ -116,6 +116,7 @@ impl<'a> Writer<'a> {
         match (self.order(), bits) {
             _ if count == 0 => {}
             (_, Bits::B8) => self.bytes(packed, 1, count),
+            (Order::Fours, _) if !Kernel::PartialQuads.is_built() => built::missing(),
             (Order::Fours, _) => {
                 self.take_room(count);
                 // SAFETY: so many values lie in `packed`, and there is room for them.
