@@ -58,6 +58,9 @@ pub enum LimitAsked {
 #[derive(Debug, Clone, Deserialize)]
 pub struct BoardType {
     pub name: String,
+    /// What its ticks are: instructions or cycles.
+    #[serde(default)]
+    pub unit: String,
     pub slot_bytes: u64,
     pub arena_bytes: u64,
 }

@@ -69,6 +69,7 @@ mod tests {
     fn no_board_is_asked_to_hold_more_than_it_can() {
         let boards = [("a", 100, 50), ("b", 80, 90)].map(|(name, slot_bytes, arena_bytes)| BoardType {
             name: name.into(),
+            unit: "cycles".into(),
             slot_bytes,
             arena_bytes,
         });

@@ -4,6 +4,7 @@ mod api;
 mod client;
 mod episodes;
 mod finalists;
+mod latency;
 mod limits;
 mod options;
 mod queue;
@@ -13,6 +14,7 @@ mod search;
 mod training;
 
 pub use client::Client;
+pub use latency::TooSlow;
 pub use run::run;
 
 use crate::candidate::CandidateError;
@@ -57,6 +59,9 @@ pub enum AgentError {
     /// Limits that nothing can meet.
     #[error(transparent)]
     Infeasible(#[from] InfeasibleLimits),
+    /// A latency limit that nothing can meet, by prediction or measurement.
+    #[error(transparent)]
+    TooSlow(#[from] TooSlow),
     /// The strategy.
     #[error(transparent)]
     Strategy(#[from] StrategyError),
@@ -115,6 +120,7 @@ impl AgentError {
             Self::Options { .. }
             | Self::Candidate(_)
             | Self::Infeasible(_)
+            | Self::TooSlow(_)
             | Self::Strategy(_)
             | Self::NoReference { .. }
             | Self::Unmeasured { .. }

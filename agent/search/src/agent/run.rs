@@ -5,12 +5,13 @@ use super::api::Episode;
 use super::client::Client;
 use super::episodes::{Request, Session, Settled};
 use super::finalists::{self, FINALISTS, fine_tune};
+use super::latency;
 use super::limits::resolve;
 use super::options::Options;
 use super::results::{feasible, front};
-use super::search::{Search, learn_latency};
+use super::search::Search;
 use crate::candidate::{HostJudge, HostTraining, Source};
-use crate::env::{CostKey, Environment, LayerBits, Limits, Measured, Objective, reward};
+use crate::env::{Environment, Limits, Measured, Objective, reward};
 use crate::strategy::{Elite, Known, NAMES, Strategy, Warm, build, rule_based_bits};
 use bitrack_model::Bits;
 use std::path::Path;
@@ -20,6 +21,8 @@ const UNIFORM: [(Bits, &str); 3] =
     [(Bits::Eight, "uniform 8/8"), (Bits::Four, "uniform 4/4"), (Bits::Two, "uniform 2/2")];
 /// The episode after them: the rule-based baseline, which needs to know the limits.
 const RULE_BASED: u32 = UNIFORM.len() as u32;
+/// Episodes before the first that a strategy proposes.
+pub const BASELINES: u32 = RULE_BASED + 1;
 /// Candidates of an earlier campaign that a warm start measures again.
 const EARLIER: usize = 5;
 
@@ -48,10 +51,11 @@ pub fn run(client: Client) -> Result<(), AgentError> {
     let reference = reference(&session)?;
     let mut env = environment(&session, &limits)?;
     rule_based_baseline(&session, &env)?;
-    know_latency(&session, &mut env)?;
+    latency::know_latency(&session, &mut env)?;
     let mut strategy = strategy(&session, &env, reference)?;
-    let mut search = Search::new(&session, env, strategy.as_mut(), reference, RULE_BASED + 1)?;
+    let mut search = Search::new(&session, env, strategy.as_mut(), reference, BASELINES)?;
     reward_baselines(&session, &mut search)?;
+    latency::check_after(&session, search.env())?;
     let reason = search.run()?;
     let reason = format!("{reason}; {}", report(&session)?);
     tracing::info!("{reason}");
@@ -65,22 +69,6 @@ fn environment(session: &Session, limits: &Limits) -> Result<Environment, AgentE
     let training = Box::new(HostTraining(session.builder.clone()));
     let limits = session.search_limits(limits)?;
     Ok(Environment::new(session.space.clone(), costs, limits, Box::new(judge), training, boards)?)
-}
-
-/// What the daemon knows of layers' costs, and what the baselines tell.
-fn know_latency(session: &Session, env: &mut Environment) -> Result<(), AgentError> {
-    for cost in session.client.layer_costs()? {
-        let width = |bits: u8| Bits::try_from(bits).ok();
-        let (Some(input), Some(output)) = (width(cost.input_bits), width(cost.output_bits)) else { continue };
-        let bits = LayerBits { weights: cost.weight_bits.and_then(width), input, output };
-        env.latency.insert(&cost.board_type, CostKey { geometry: cost.geometry, bits }, cost.samples, cost.ticks);
-    }
-    for index in 0..=RULE_BASED {
-        let (episode, _) = session.settle(index)?;
-        learn_latency(env, &session.bits_of(&episode)?, &episode);
-    }
-    env.latency.fit();
-    Ok(())
 }
 
 /// The campaign's strategy, perhaps with a warm start.
@@ -114,11 +102,13 @@ fn earlier(session: &Session, env: &Environment, reference: f64, name: &str) -> 
     Ok(known)
 }
 
-/// Refuses limits on flash or RAM that 2 bits everywhere exceed, before anything is measured: arithmetic tells.
+/// Refuses limits on flash or RAM that 2 bits everywhere exceed, before anything is measured: arithmetic tells. And limits on latency
+/// that earlier measurements rule out.
 fn check_limits(session: &Session) -> Result<(), AgentError> {
     let eight = session.footprint(&session.space.uniform(Bits::Eight, Bits::Eight));
     let limits = resolve(&session.start.limits_asked, eight, Ok(0))?;
-    environment(session, &Limits { latency_ticks: None, ..limits }).map(drop)
+    let mut env = environment(session, &Limits { latency_ticks: None, ..limits })?;
+    latency::check_before(session, &mut env)
 }
 
 /// Measures the uniform baselines and settles the limits.
@@ -182,7 +172,7 @@ pub fn accuracy_of_reference(session: &Session, episode: &Episode) -> Result<f64
 }
 
 fn reward_baselines(session: &Session, search: &mut Search) -> Result<(), AgentError> {
-    for index in 0..=RULE_BASED {
+    for index in 0..BASELINES {
         let (episode, settled) = session.settle(index)?;
         let bits = session.bits_of(&episode)?;
         search.reward(index, &bits, &settled, 0.0)?;

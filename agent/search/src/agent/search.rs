@@ -77,6 +77,11 @@ impl<'a> Search<'a> {
         Ok(search)
     }
 
+    /// What the strategy acts in.
+    pub fn env(&self) -> &Environment {
+        &self.env
+    }
+
     /// What the strategy had observed at the checkpoint.
     fn remember(&mut self, first: u32) -> Result<(), AgentError> {
         for index in first..self.progress.next_index {

@@ -12,7 +12,7 @@ mod training;
 
 pub use costs::{Costs, Footprint, Limits};
 pub use judge::{Judge, JudgeError, Sensitivity};
-pub use latency::{CostKey, LatencyModel, LayerBits, Prediction, SavedCost};
+pub use latency::{CostKey, LatencyModel, LayerBits, LayerErrors, Prediction, SavedCost};
 pub use projection::{InfeasibleLimits, Shortfall, project};
 pub use reward::{Measured, Objective, REWARD_PER_POINT, reward};
 pub use space::{Slot, SlotKind, Space};

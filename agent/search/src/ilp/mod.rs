@@ -2,9 +2,11 @@
 //!
 //! This is HAWQ-V3's integer program (Yao et al. 2021, section 3.3). Solved by Lagrangian relaxation, which gives a lower
 //! bound and fixes most groups, and depth-first branch and bound on what it leaves open. The result is proven optimal.
-//! [`path`] solves it where neighbouring groups share a choice, and [`network`] states it for a network.
+//! [`path`] solves it where neighbouring groups share a choice, [`network`] states it for a network, and
+//! [`fastest`] asks it for the least ticks.
 
 mod bound;
+pub mod fastest;
 pub mod network;
 pub mod path;
 mod search;

@@ -27,6 +27,8 @@ pub struct Campaign {
     /// Episodes whose measurement fails by the rig's fault, and those that turn out not to run.
     pub failing: Vec<u64>,
     pub unfit: Vec<u64>,
+    /// Boards tell what an inference takes, and not what its layers do.
+    pub layerless: bool,
     /// What the daemon knows of layers' costs from other campaigns; by default, what this one measured.
     pub costs: Vec<u8>,
     /// Answer to a question about any other campaign.
@@ -123,9 +125,14 @@ impl Campaign {
         let json = || serde_json::from_slice::<Value>(body).unwrap_or(Value::Null);
         match (method, parts.as_slice()) {
             ("GET", ["agent"]) => (200, self.agent_start()),
-            ("GET", ["layer-costs"]) => {
-                (200, if self.costs.is_empty() { self.layer_costs() } else { self.costs.clone() })
-            }
+            ("GET", ["layer-costs"]) => (
+                200,
+                match (self.layerless, self.costs.is_empty()) {
+                    (true, _) => b"[]".to_vec(),
+                    (false, true) => self.layer_costs(),
+                    (false, false) => self.costs.clone(),
+                },
+            ),
             ("PUT", ["limits"]) => {
                 self.limits = Some(json());
                 (200, b"{}".to_vec())
@@ -217,11 +224,13 @@ impl Campaign {
         if episode["candidate"]["state"] == "proposed" {
             let layers: Vec<u64> = episode["policy"]["layers"].as_array().expect("layers").iter().map(ticks).collect();
             let ticks = 1000 + layers.iter().sum::<u64>();
-            let layers: Vec<Value> = layers.iter().map(|ticks| json!({"ticks": ticks})).collect();
+            let told = layers.iter().filter(|_| !self.layerless);
+            let layers: Vec<Value> = told.map(|ticks| json!({"ticks": ticks})).collect();
             let measurement = json!({"ticks": {"median": ticks}, "board_type": "toy", "layers": layers});
             let row = &mut episode["candidate"];
             let within = |what: &str, of: &Value| limits[what].as_u64().is_none_or(|limit| of.as_u64() <= Some(limit));
-            let feasible = within("flash_bytes", &row["flash_bytes"]) && within("ram_bytes", &row["ram_bytes"]);
+            let fits = within("flash_bytes", &row["flash_bytes"]) && within("ram_bytes", &row["ram_bytes"]);
+            let feasible = fits && within("latency_ticks", &ticks.into());
             match (failing, unfit) {
                 (true, _) => (row["state"], row["reason"]) = ("failed".into(), "the cable is out".into()),
                 (_, true) => (row["state"], row["reason"]) = ("infeasible".into(), "its outputs are wrong".into()),

@@ -1,6 +1,7 @@
 //! Whole campaigns against a daemon made of the API only: to the end, and through deaths at every stage.
 
 mod fake_daemon;
+mod latency;
 mod one_shot;
 mod toy;
 mod training;

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 const FEATURES: usize = 22;
 /// How far a measured layer may lie from the fit, as a share of its ticks.
 const FIT_DEVIATION: f64 = 0.02;
+/// Parts that measured layers are divided into, to see how well each is estimated from the others.
+const PARTS: usize = 8;
 
 /// What is learned about layers in general.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +41,24 @@ impl Estimator {
             known.entry(place(&key.geometry).into()).or_default().push((key.clone(), ticks));
         }
         Self { fits: by_kind.into_iter().map(|(kind, rows)| (kind, coefficients(&rows))).collect(), known }
+    }
+
+    /// How far estimates of these layers are off when each part of them is estimated from the others: the sum of what they are off, as a
+    /// share of their ticks. `None` while there are too few layers to say so.
+    pub fn error(rows: &[(&CostKey, f64)]) -> Option<f64> {
+        if rows.len() < PARTS {
+            return None;
+        }
+        let off = |part: usize| {
+            let (mine, others): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(|(i, _)| i % PARTS == part);
+            let estimator = Self::fit(others.into_iter().map(|(_, &row)| row));
+            let of = |(_, (key, ticks)): (usize, &(&CostKey, f64))| {
+                estimator.estimate(key).map_or(*ticks, |estimate| (estimate - ticks).abs())
+            };
+            mine.into_iter().map(of).sum::<f64>()
+        };
+        let sum: f64 = rows.iter().map(|(_, ticks)| ticks).sum();
+        Some((0..PARTS).map(off).sum::<f64>() / sum.max(1.0))
     }
 
     /// Whether nothing was learned.
@@ -133,7 +153,7 @@ fn kind(geometry: &str) -> &str {
 }
 
 /// A geometry without the bits of a second input.
-fn place(geometry: &str) -> &str {
+pub fn place(geometry: &str) -> &str {
     match geometry.rsplit_once(" b") {
         Some((place, bits)) if bits.parse::<u8>().is_ok() => place,
         _ => geometry,

@@ -9,9 +9,13 @@ use crate::candidate::geometry;
 use crate::env::Space;
 use bitrack_model::Bits;
 use bitrack_model::graph::{Graph, TensorId};
-use estimate::Estimator;
+use estimate::{Estimator, place};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// How far a layer may be from what it took before at the same bits, as a share: it depends a little on the numbers in it.
+/// `docs/search.md` has what was measured.
+const MEASURED_ERROR: f64 = 0.02;
 
 /// Bits of everything that a layer's cost depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -79,6 +83,15 @@ struct Board {
     estimator: Estimator,
 }
 
+/// How far layers may be from their predictions, as shares of these.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerErrors {
+    /// Of layers that were measured at these bits.
+    pub measured: f64,
+    /// Of all others.
+    pub estimated: f64,
+}
+
 /// A predicted latency.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
@@ -133,6 +146,26 @@ impl LatencyModel {
             Some(sum) => Some(Prediction { ticks: sum.mean(), exact: true }),
             None => Some(Prediction { ticks: board.estimator.estimate(key)?, exact: false }),
         }
+    }
+
+    /// How far layers of this network may be from their predictions on a board type, as far as its measured layers tell when each is
+    /// predicted from others; `None` while one of its layers was measured at no bits at all, or too few were.
+    pub fn errors(&self, board_type: &str) -> Option<LayerErrors> {
+        let board = self.boards.get(board_type)?;
+        let eight = vec![Bits::Eight; self.graph.tensors.len()];
+        let geometries: Vec<String> =
+            self.graph.layers.iter().map(|layer| geometry(&self.graph, layer, &eight)).collect();
+        let own: HashSet<&str> = geometries.iter().map(|geometry| place(geometry)).collect();
+        let of_own = |(key, _): &(&CostKey, &Sum)| own.contains(place(&key.geometry));
+        let mut rows: Vec<(&CostKey, &Sum)> = board.table.iter().filter(of_own).collect();
+        let measured: HashSet<&str> = rows.iter().map(|(key, _)| place(&key.geometry)).collect();
+        if measured.len() < own.len() {
+            return None;
+        }
+        rows.sort();
+        let rows: Vec<(&CostKey, f64)> = rows.into_iter().map(|(key, sum)| (key, sum.mean())).collect();
+        let estimated = Estimator::error(&rows)?.max(MEASURED_ERROR);
+        Some(LayerErrors { measured: MEASURED_ERROR, estimated })
     }
 
     /// Ticks that an inference takes beyond its layers on a board type.
