@@ -45,7 +45,9 @@ fn runners_for_one_network_compute_what_the_host_does() {
         ("KWS-4-8", "kws/ds_cnn_float.tflite", Four, Eight),
         ("KWS-4-4", "kws/ds_cnn_float.tflite", Four, Four),
         ("IC-8-8", "mlperf_tiny/ic_resnet8_float.tflite", Eight, Eight),
+        ("IC-4-4", "mlperf_tiny/ic_resnet8_float.tflite", Four, Four),
         ("VWW-8-8", "mlperf_tiny/vww_mobilenet_v1_025_float.tflite", Eight, Eight),
+        ("VWW-4-8", "mlperf_tiny/vww_mobilenet_v1_025_float.tflite", Four, Eight),
         ("AD-8-8", "mlperf_tiny/ad_autoencoder_float.tflite", Eight, Eight),
     ];
     for (name, path, weights, activations) in networks {

@@ -35,9 +35,9 @@ pub const fn reason(kernel: Kernel) -> Reason {
         Kernel::DepthwiseShift => Reason::LacksDepthwiseShift,
         Kernel::PoolAny => Reason::LacksPoolAny,
         Kernel::Conv2dPixels => Reason::LacksConv2dPixels,
-        Kernel::DepthwiseMap3 => Reason::LacksDepthwiseMap3,
         Kernel::DepthwiseMap5 => Reason::LacksDepthwiseMap5,
         Kernel::DepthwiseMap6 => Reason::LacksDepthwiseMap6,
+        Kernel::FullyConnectedPartial => Reason::LacksFullyConnectedPartial,
     }
 }
 

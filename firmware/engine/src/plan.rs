@@ -120,7 +120,6 @@ impl<'i> Plan<'i> {
     }
 
     /// Checks that what is written overlaps nothing else, but for what the kernel has read by then.
-    #[inline(never)]
     fn check_overlap(&self) -> Result<(), Reason> {
         let (second, of_second) = match &self.call {
             Call::Add(add) if add::BUILT => {
@@ -353,7 +352,6 @@ fn within_kernels(tensor: &Tensor) -> Result<(), Reason> {
     if values > 1 << 27 { Err(Reason::TooLarge) } else { Ok(()) }
 }
 
-#[inline(never)]
 fn bits(width: u8) -> Result<Bits, Reason> {
     Bits::try_from(width).map_err(|_| Reason::TensorBits)
 }

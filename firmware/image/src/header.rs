@@ -44,7 +44,6 @@ pub struct Header {
 impl Header {
     /// Reads and checks the header alone: magic, version, its CRC, and that tables lie inside the image.
     /// `image` may be a prefix; the body is not looked at.
-    #[inline(never)]
     pub fn parse(image: &[u8]) -> Result<Self, ImageError> {
         let have = image.len() as u32;
         let head = image.first_chunk().ok_or(ImageError::Truncated { needed: HEADER_LEN as u32, have })?;

@@ -65,7 +65,6 @@ fn check_numbers(op: &Op, output: &Tensor) -> Result<(), Reason> {
     }
 }
 
-#[inline(never)]
 fn shapes_fit(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor) -> bool {
     let same = |a: &Tensor, b: &Tensor| (a.h, a.w, a.c) == (b.h, b.w, b.c);
     match op.kind {
@@ -90,7 +89,6 @@ fn window_fits(op: &Op, input: &Tensor, output: &Tensor) -> bool {
     fits(output.h, op.stride_h, op.pad_top, input.h) && fits(output.w, op.stride_w, op.pad_left, input.w)
 }
 
-#[inline(never)]
 fn check_section(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<(), Reason> {
     let s = &op.section;
     if !op.kind.has_weights() && op.kind != OpKind::Softmax {
@@ -116,7 +114,6 @@ fn check_section(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<(), Reas
 }
 
 /// That scratch spares every living tensor, the op's own among them, is seen where lifetimes are.
-#[inline(never)]
 fn check_scratch(image: &Image<'_>, op: &Op) -> Result<(), Reason> {
     match () {
         () if !fits(op.scratch_off, op.scratch_len, image.header().arena_len) => Err(Reason::ScratchOutside),
@@ -125,7 +122,6 @@ fn check_scratch(image: &Image<'_>, op: &Op) -> Result<(), Reason> {
     }
 }
 
-#[inline(never)]
 fn vectors(image: &Image<'_>) -> Result<(), Reason> {
     let lens = VectorLens::of(image).ok_or(Reason::VectorCount)?;
     let header = image.header();
@@ -134,7 +130,6 @@ fn vectors(image: &Image<'_>) -> Result<(), Reason> {
 }
 
 /// Every tensor an op reads was written before; each tensor is written once; nobody writes the network's input.
-#[inline(never)]
 fn data_flow(image: &Image<'_>, index: u16) -> Result<(), Reason> {
     let Some(links) = Links::of(image, index) else { return Ok(()) };
     let unwritten =
@@ -188,7 +183,6 @@ fn lifetime(image: &Image<'_>, tensor: u16) -> Option<(u32, u32)> {
 /// No two tensors alive at the same step share arena bytes, except a reshape's output that is its input renamed, and an op's
 /// output and an input that this op is the last to read; no op's scratch touches a living tensor, except such an input.
 /// How much of an input an op bears to be overwritten is its kernel's to say, and checked by who knows kernels.
-#[inline(never)]
 fn lifetimes(image: &Image<'_>) -> Result<(), ImageError> {
     let count = image.header().n_tensors;
     for first in 0..count {
@@ -211,7 +205,6 @@ fn lifetimes(image: &Image<'_>) -> Result<(), ImageError> {
     Ok(())
 }
 
-#[inline(never)]
 fn check_scratch_spares(image: &Image<'_>, tensor: u16, kept: &Tensor, life: (u32, u32)) -> Result<(), ImageError> {
     for index in 0..image.header().n_ops {
         let step = u32::from(index) + 1;

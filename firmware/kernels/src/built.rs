@@ -84,8 +84,8 @@ kernels! {
     Activations4 "activations-4",
     /// 2-bit activations of all operators.
     Activations2 "activations-2",
-    /// Outputs of convolutions and fully connected layers whose channels are no multiple of four, and convolutions over narrow activations
-    /// whose kernel rows are no multiple of eight values or whose pixels have pad bits.
+    /// Outputs of convolutions whose channels are no multiple of four, and convolutions over narrow activations whose kernel rows are no
+    /// multiple of eight values or whose pixels have pad bits.
     PartialQuads "partial-quads",
     /// Convolutions and fully connected layers over more than 256 values, or with a left shift.
     LongSums "long-sums",
@@ -98,12 +98,12 @@ kernels! {
     PoolAny "pool-any",
     /// Pointwise convolution, pixels side by side.
     Conv2dPixels "conv2d-pixels",
-    /// Depthwise 3x3 on maps three pixels wide.
-    DepthwiseMap3 "depthwise-map-3",
-    /// The same, five.
+    /// Depthwise 3x3 on maps five pixels wide.
     DepthwiseMap5 "depthwise-map-5",
-    /// The same, six.
+    /// The same, six and three: who halves maps has both.
     DepthwiseMap6 "depthwise-map-6",
+    /// Fully connected layers whose outputs are no multiple of four.
+    FullyConnectedPartial "fully-connected-partial",
 }
 
 /// The kernels that an operator needs.
@@ -143,9 +143,16 @@ impl Needs {
         Needs(self.0 | (wanted as u32) << kernel as u32)
     }
 
-    /// What the outputs of a matrix product need: `channels` of them, each a sum of `k` values.
-    pub(crate) const fn and_outputs(self, channels: usize, k: usize, requant: Requant, out_bits: Bits) -> Self {
-        self.and_if(!channels.is_multiple_of(QUAD), Kernel::PartialQuads)
+    /// What the outputs of a matrix product need: `channels` of them, each a sum of `k` values; `partial` if the last quad is not whole.
+    pub(crate) const fn and_outputs(
+        self,
+        channels: usize,
+        partial: Kernel,
+        k: usize,
+        requant: Requant,
+        out_bits: Bits,
+    ) -> Self {
+        self.and_if(!channels.is_multiple_of(QUAD), partial)
             .and_if(k > BLOCK || requant.shift > 0, Kernel::LongSums)
             .and_if(!requant.is_full_range(out_bits), Kernel::Clamp)
     }

@@ -103,7 +103,7 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, in_bits: B
     }
     let in_fours = NARROW && !matches!(in_bits, Bits::B8) && matches!(Order::of_windows(shape, in_bits), Order::Fours);
     let needs = Needs::of(kernel).and_if(in_fours, Kernel::PartialQuads);
-    let needs = needs.and_outputs(shape.out_c as usize, k4(shape), requant, out_bits);
+    let needs = needs.and_outputs(shape.out_c as usize, Kernel::PartialQuads, k4(shape), requant, out_bits);
     needs.and_if(shape.is_pointwise(), Kernel::Conv2dPixels)
 }
 

@@ -105,7 +105,8 @@ pub const fn needs(shape: &FcShape, requant: Requant, w_bits: Bits, in_bits: Bit
     if !BUILT {
         return Needs::of(kernel);
     }
-    Needs::of(kernel).and_outputs(shape.out_features as usize, k8(shape), requant, out_bits)
+    let partial = Kernel::FullyConnectedPartial;
+    Needs::of(kernel).and_outputs(shape.out_features as usize, partial, k8(shape), requant, out_bits)
 }
 
 /// Runs the layer.

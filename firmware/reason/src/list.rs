@@ -129,7 +129,7 @@ reasons! {
     LacksDepthwiseShift "the runner is built without depthwise-shift",
     LacksPoolAny "the runner is built without pool-any",
     LacksConv2dPixels "the runner is built without conv2d-pixels",
-    LacksDepthwiseMap3 "the runner is built without depthwise-map-3",
     LacksDepthwiseMap5 "the runner is built without depthwise-map-5",
     LacksDepthwiseMap6 "the runner is built without depthwise-map-6",
+    LacksFullyConnectedPartial "the runner is built without fully-connected-partial",
 }

@@ -178,10 +178,10 @@ fn map_args(
 /// The code for the map's width.
 fn body(job: &Job<'_>) -> Label {
     match (job.shape.stride_w, job.shape.out_w) {
-        (1, 3) if const { Kernel::DepthwiseMap3.is_built() } => bitrack_dw3_map_s1_3,
+        (1, 3) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s1_3,
         (1, 5) if const { Kernel::DepthwiseMap5.is_built() } => bitrack_dw3_map_s1_5,
         (1, 6) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s1_6,
-        (2, 3) if const { Kernel::DepthwiseMap3.is_built() } => bitrack_dw3_map_s2_3,
+        (2, 3) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s2_3,
         (2, 6) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s2_6,
         _ => built::missing(),
     }

@@ -50,8 +50,7 @@ pub const BUILT: bool = ROWS_BUILT || MAPS_BUILT || Kernel::DepthwiseAny.is_buil
 const ROWS_BUILT: bool = Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built();
 
 /// Whether any of those for small maps is.
-const MAPS_BUILT: bool =
-    Kernel::DepthwiseMap3.is_built() || Kernel::DepthwiseMap5.is_built() || Kernel::DepthwiseMap6.is_built();
+const MAPS_BUILT: bool = Kernel::DepthwiseMap5.is_built() || Kernel::DepthwiseMap6.is_built();
 
 /// What must be compiled in beside the widths of input and output.
 pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: Bits) -> Needs {
@@ -93,9 +92,8 @@ const fn has_few_edges(shape: &ConvShape) -> bool {
 /// The code for a 3x3 kernel on a map of this width, if there is any.
 const fn map_kernel(shape: &ConvShape) -> Option<Kernel> {
     match (shape.stride_w, shape.out_w) {
-        (1 | 2, 3) => Some(Kernel::DepthwiseMap3),
+        (1 | 2, 3 | 6) => Some(Kernel::DepthwiseMap6),
         (1, 5) => Some(Kernel::DepthwiseMap5),
-        (1 | 2, 6) => Some(Kernel::DepthwiseMap6),
         _ => None,
     }
 }

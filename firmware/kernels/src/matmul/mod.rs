@@ -97,7 +97,8 @@ impl<'a> Panel<'a> {
             // SAFETY: `quads` whole quads of weights, constants and outputs exist: checked in `new` and just above.
             unsafe { self.whole_quads(columns, self.quads, pixels) };
         }
-        if Kernel::PartialQuads.is_built() && self.channels.len() > self.quads * QUAD {
+        let partial = if L == 1 { Kernel::FullyConnectedPartial } else { Kernel::PartialQuads };
+        if partial.is_built() && self.channels.len() > self.quads * QUAD {
             self.tail(columns, output, offsets);
         }
     }
