@@ -28,7 +28,9 @@ pub use dataset::{Dataset, Samples, Split};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, HostImage, evaluate};
 pub use float::{FloatModel, FloatWeights};
-pub use lower::{Footprint, Image, LowerOptions, flash, footprint, kernels, lower, ram, ram_by_layer};
+pub use lower::{
+    Footprint, Image, LowerOptions, flash, footprint, kernels, lower, ram, ram_by_layer, scratch_by_layer,
+};
 pub use plan::{Demand, MemoryPlan, plan};
 pub use policy::Policy;
 pub use quantize::{Quantizer, SOFTMAX_QUANT, equalize, quantize};

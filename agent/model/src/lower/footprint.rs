@@ -56,6 +56,15 @@ pub fn ram_by_layer(graph: &Graph, policy: &Policy) -> Result<Vec<usize>> {
     Ok(alive_by_layer(graph, &tensors, &demands(graph, &tensors, &weights)))
 }
 
+/// Bytes of scratch of each layer, in the layers' order: all that the width of its weights has to do with RAM.
+///
+/// # Errors
+/// [`crate::Error::Policy`] when the policy is for another model.
+pub fn scratch_by_layer(graph: &Graph, policy: &Policy) -> Result<Vec<usize>> {
+    let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
+    Ok(demands(graph, &tensors, &weights).into_iter().map(|demand| demand.scratch).collect())
+}
+
 pub(super) fn demands(graph: &Graph, tensors: &[Bits], weights: &[Option<Bits>]) -> Vec<Demand> {
     graph.layers.iter().zip(weights).map(|(layer, &bits)| demand(graph, layer, tensors, bits)).collect()
 }

@@ -4,7 +4,7 @@ mod constants;
 mod footprint;
 mod geometry;
 
-pub use footprint::{Footprint, flash, footprint, ram, ram_by_layer};
+pub use footprint::{Footprint, flash, footprint, ram, ram_by_layer, scratch_by_layer};
 
 use bitrack_image::builder::{ImageSpec, OpSpec, VectorSpec};
 use bitrack_image::{NO_TENSOR, Op, Tensor};

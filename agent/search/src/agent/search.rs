@@ -115,10 +115,12 @@ impl<'a> Search<'a> {
             self.checkpoint()?;
         }
         let measured = self.progress.measured;
-        Ok(match measured >= self.session.start.budget {
+        let remark = self.strategy.remark().map_or_else(String::new, |remark| format!("; {remark}"));
+        let end = match measured >= self.session.start.budget {
             true => format!("budget reached: {measured} candidates measured"),
             false => format!("{measured} candidates measured; `{}` has nothing new to propose", self.strategy.name()),
-        })
+        };
+        Ok(end + &remark)
     }
 
     /// What the strategy does before it proposes anything; a checkpoint after each part.

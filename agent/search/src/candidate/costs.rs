@@ -1,7 +1,7 @@
 //! Footprints by `bitrack-model`'s exact arithmetic.
 
 use crate::env::{Costs, Space};
-use bitrack_model::{Bits, flash, ram, ram_by_layer};
+use bitrack_model::{Bits, flash, ram, ram_by_layer, scratch_by_layer};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -48,5 +48,10 @@ impl Costs for ModelCosts {
     fn layer_ram(&self, bits: &[Bits]) -> Vec<u64> {
         let ram = ram_by_layer(self.space.graph(), &self.space.policy(bits)).expect(OWN);
         ram.into_iter().map(|bytes| bytes as u64).collect()
+    }
+
+    fn layer_scratch(&self, bits: &[Bits]) -> Vec<u64> {
+        let scratch = scratch_by_layer(self.space.graph(), &self.space.policy(bits)).expect(OWN);
+        scratch.into_iter().map(|bytes| bytes as u64).collect()
     }
 }

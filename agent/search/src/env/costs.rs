@@ -53,4 +53,8 @@ pub trait Costs: std::fmt::Debug + Send + Sync {
     /// Bytes of RAM in use while each layer runs. Each depends on the tensors alive then and on the layer's weights only; the
     /// footprint's RAM is no less than the largest.
     fn layer_ram(&self, bits: &[Bits]) -> Vec<u64>;
+
+    /// Bytes of scratch of each layer, which depend on its weights, input and output only. Choices of equal activations and equal
+    /// scratch need equal RAM.
+    fn layer_scratch(&self, bits: &[Bits]) -> Vec<u64>;
 }

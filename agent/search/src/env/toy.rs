@@ -42,6 +42,10 @@ impl Costs for ToyCosts {
         };
         graph.layers.iter().map(|l| bytes(l.inputs[0]) + bytes(l.output)).collect()
     }
+
+    fn layer_scratch(&self, _: &[Bits]) -> Vec<u64> {
+        vec![0; self.0.graph().layers.len()]
+    }
 }
 
 /// An environment with limits in bytes.

@@ -1,6 +1,6 @@
 //! A network's choice of bits as a path: layer by layer, with the bits of the tensors in between as states.
 
-use super::path::{Arc, PathProblem};
+use super::path::{Arc, Forbidden, PathProblem};
 use crate::env::{CostKey, Environment};
 use bitrack_model::Bits;
 
@@ -26,6 +26,8 @@ pub struct LayerChoice {
     pub settles: Vec<(usize, Bits)>,
     /// Geometry and bits of the layer: what its ticks depend on.
     pub key: CostKey,
+    /// What RAM depends on beside the state before: equal for choices of equal output and equal scratch.
+    pub ram_class: usize,
 }
 
 /// The choices of every layer that fit the RAM limit.
@@ -83,6 +85,13 @@ impl NetworkPaths {
             stages: self.stages.iter().map(|choices| choices.iter().map(arc).collect()).collect(),
             limits: flash.iter().map(|flash| flash.limit).chain(boards.iter().map(overhead)).collect(),
         }
+    }
+
+    /// Paths of which none is forbidden yet but can be with all that need the same RAM.
+    pub fn forbidden(&self) -> Forbidden {
+        Forbidden::new(
+            self.stages.iter().map(|choices| choices.iter().map(|choice| choice.ram_class).collect()).collect(),
+        )
     }
 
     /// Choices of every layer.
@@ -166,6 +175,7 @@ impl Stage {
     fn choices(&self, env: &Environment, states: &[Vec<Bits>], ram: Option<u64>) -> (Vec<LayerChoice>, Vec<Vec<Bits>>) {
         let mut after: Vec<Vec<Bits>> = Vec::new();
         let mut choices = Vec::new();
+        let mut classes: Vec<(usize, Option<Bits>, u64)> = Vec::new();
         let widths = |slot: Option<usize>| match slot {
             Some(slot) => Bits::ALL.map(|width| Some((slot, width))).to_vec(),
             None => vec![None],
@@ -181,18 +191,25 @@ impl Stage {
                         continue;
                     }
                     let next: Vec<Bits> = self.after.iter().map(|&slot| bits[slot]).collect();
-                    let to = after.iter().position(|known| *known == next).unwrap_or_else(|| {
-                        after.push(next);
-                        after.len() - 1
-                    });
+                    let to = index_of(&mut after, next);
+                    let class = (from, output.map(|(_, width)| width), env.costs.layer_scratch(&bits)[self.layer]);
+                    let ram_class = index_of(&mut classes, class);
                     let (tensors, widths) = env.space.widths(&bits);
                     let key = env.latency.key(self.layer, &tensors, widths[self.layer]);
-                    choices.push(LayerChoice { from, to, settles, key });
+                    choices.push(LayerChoice { from, to, settles, key, ram_class });
                 }
             }
         }
         (choices, after)
     }
+}
+
+/// Where an item is among those known, as the last if it is new.
+fn index_of<T: PartialEq>(known: &mut Vec<T>, item: T) -> usize {
+    known.iter().position(|other| *other == item).unwrap_or_else(|| {
+        known.push(item);
+        known.len() - 1
+    })
 }
 
 /// Slots of activations written by a layer before `layer` and read by it or a later one.

@@ -229,6 +229,11 @@ pub trait Strategy: Send {
         Ok(None)
     }
 
+    /// What people should know of its proposals beside what they are; told when the search ends.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// Everything needed to continue exactly here.
     ///
     /// # Errors

@@ -100,6 +100,10 @@ impl Strategy for Warm {
         self.learner.propose(env)
     }
 
+    fn remark(&self) -> Option<String> {
+        self.leader.remark().or_else(|| self.learner.remark())
+    }
+
     fn observe(&mut self, env: &Environment, outcome: &Outcome) -> Result<(), StrategyError> {
         if self.taken_over {
             return self.learner.observe(env, outcome);

@@ -57,33 +57,128 @@ struct Label {
     /// Position in the stage before, and the arc taken from there.
     parent: usize,
     arc: usize,
-    /// Where it stands among the excluded paths, while it is the beginning of one.
-    excluded: Option<usize>,
+    marks: Marks,
 }
 
-/// Paths that must not be taken, as a tree: node and arc to the next node.
+/// Where a partial path stands among the forbidden paths and among the forbidden classes, while it is the beginning of one.
+type Marks = [Option<usize>; 2];
+
+/// Sequences as a tree: node and element to the next node.
 #[derive(Debug, Default)]
-struct Excluded {
+struct Tree {
     edges: HashMap<(usize, usize), usize>,
     nodes: usize,
 }
 
-impl Excluded {
-    fn new(paths: &[Vec<usize>]) -> Self {
-        let mut tree = Self::default();
-        for path in paths {
-            let mut node = 0;
-            for &arc in path {
-                let next = *tree.edges.entry((node, arc)).or_insert(tree.nodes + 1);
-                tree.nodes = tree.nodes.max(next);
-                node = next;
-            }
+impl Tree {
+    fn add(&mut self, sequence: impl Iterator<Item = usize>) {
+        let mut node = 0;
+        for element in sequence {
+            let next = *self.edges.entry((node, element)).or_insert(self.nodes + 1);
+            self.nodes = self.nodes.max(next);
+            node = next;
         }
-        tree
     }
 
-    fn follow(&self, node: Option<usize>, arc: usize) -> Option<usize> {
-        self.edges.get(&(node?, arc)).copied()
+    fn follow(&self, node: Option<usize>, element: usize) -> Option<usize> {
+        self.edges.get(&(node?, element)).copied()
+    }
+}
+
+/// Paths that must not be taken: single ones, and all whose arcs are of the same classes as those of one.
+#[derive(Debug, Default)]
+pub struct Forbidden {
+    paths: Tree,
+    alike: Tree,
+    /// The class of each arc of each stage.
+    classes: Vec<Vec<usize>>,
+}
+
+impl Forbidden {
+    /// Nothing yet; `classes` has a number for each arc of each stage.
+    pub fn new(classes: Vec<Vec<usize>>) -> Self {
+        Self { classes, ..Self::default() }
+    }
+
+    /// Forbids one path.
+    pub fn path(&mut self, arcs: &[usize]) {
+        self.paths.add(arcs.iter().copied());
+    }
+
+    /// Forbids a path and all that are of its classes from the first arc to the last.
+    pub fn all_like(&mut self, arcs: &[usize]) {
+        let Self { alike, classes, .. } = self;
+        alike.add(arcs.iter().zip(classes).map(|(&arc, classes)| classes[arc]));
+    }
+
+    fn marks(&self, [path, alike]: Marks, stage: usize, arc: usize) -> Marks {
+        let class = self.classes.get(stage).map(|classes| classes[arc]);
+        [self.paths.follow(path, arc), class.and_then(|class| self.alike.follow(alike, class))]
+    }
+}
+
+/// Finds one cheapest path after another, each dearer than the last or as dear, while ever more is forbidden.
+#[derive(Debug)]
+pub struct Solver<'a> {
+    problem: &'a PathProblem,
+    bound: Bound,
+    least: Vec<Vec<Vec<f64>>>,
+    /// How far above the bound paths are looked for; nothing that is not forbidden is below all that was looked for.
+    allowance: f64,
+    labels: usize,
+}
+
+impl Solver<'_> {
+    /// The cheapest path that meets all limits and is not forbidden. What was forbidden at an earlier call must still be.
+    ///
+    /// # Errors
+    /// [`IlpError`] when there is none, or the problem is too hard.
+    pub fn next(&mut self, forbidden: &Forbidden) -> Result<Path, IlpError> {
+        let dearest = self.problem.dearest();
+        // The dearest path itself may be all that is left, and sums in another order differ in their last bits.
+        let dearest = dearest + ROUNDING * dearest.abs().max(1.0);
+        loop {
+            let ceiling = self.bound.lowest() + self.allowance;
+            if let Some(path) = self.pass(forbidden, ceiling)? {
+                return Ok(path);
+            }
+            if ceiling >= dearest {
+                return Err(IlpError::Conflict);
+            }
+            self.allowance *= 2.0;
+        }
+    }
+
+    /// Partial paths looked at so far: the work done.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// One pass over the stages that keeps what may end at `ceiling` or below.
+    fn pass(&mut self, forbidden: &Forbidden, ceiling: f64) -> Result<Option<Path>, IlpError> {
+        let Self { problem, bound, least, .. } = self;
+        let uses = vec![0.0; problem.limits.len()];
+        let start = Label { state: 0, cost: 0.0, uses, parent: 0, arc: 0, marks: [Some(0); 2] };
+        let mut kept = vec![vec![start]];
+        for (stage, arcs) in problem.stages.iter().enumerate() {
+            let mut labels = Vec::new();
+            for (parent, label) in kept[stage].iter().enumerate() {
+                for (index, arc) in arcs.iter().enumerate().filter(|(_, arc)| arc.from == label.state) {
+                    let next = label.extended(parent, index, arc, forbidden.marks(label.marks, stage, index));
+                    let to_go = |r: usize| least[r][stage + 1][arc.to];
+                    let fits = (0..next.uses.len()).all(|r| next.uses[r] + to_go(r) <= problem.ceiling(r));
+                    if fits && bound.of(&next.uses, next.cost, stage + 1, arc.to) <= ceiling {
+                        labels.push(next);
+                    }
+                }
+            }
+            self.labels += labels.len();
+            if labels.len() > MAX_LABELS {
+                return Err(IlpError::TooHard);
+            }
+            kept.push(undominated(labels));
+        }
+        Ok(problem.best(&kept, ceiling))
     }
 }
 
@@ -93,6 +188,16 @@ impl PathProblem {
     /// # Errors
     /// [`IlpError`] when there is none, or the problem is malformed or too hard.
     pub fn solve(&self, excluded: &[Vec<usize>]) -> Result<Path, IlpError> {
+        let mut forbidden = Forbidden::default();
+        excluded.iter().for_each(|path| forbidden.path(path));
+        self.solver()?.next(&forbidden)
+    }
+
+    /// What finds one path after another.
+    ///
+    /// # Errors
+    /// [`IlpError`] when the problem is malformed or a limit cannot be met.
+    pub fn solver(&self) -> Result<Solver<'_>, IlpError> {
         self.check()?;
         let least = bound::least_uses(self);
         for (resource, &limit) in self.limits.iter().enumerate() {
@@ -105,62 +210,19 @@ impl PathProblem {
             }
         }
         let bound = Bound::new(self);
-        let dearest = self.dearest();
-        let lowest = bound.lowest();
-        if !lowest.is_finite() {
+        if !bound.lowest().is_finite() {
             return Err(IlpError::Conflict);
         }
-        let excluded = Excluded::new(excluded);
         // Nearly always the optimum is within a small part of the gap to the best path known.
-        let known = if bound.upper.is_finite() { bound.upper } else { dearest };
-        let mut allowance = ((known - lowest).abs() / 64.0).max(1e-9);
-        loop {
-            let ceiling = lowest + allowance;
-            if let Some(path) = self.pass(&bound, &least, &excluded, ceiling)? {
-                return Ok(path);
-            }
-            if ceiling >= dearest {
-                return Err(IlpError::Conflict);
-            }
-            allowance *= 2.0;
-        }
-    }
-
-    /// One pass over the stages that keeps what may end at `ceiling` or below.
-    fn pass(
-        &self,
-        bound: &Bound,
-        least: &[Vec<Vec<f64>>],
-        excluded: &Excluded,
-        ceiling: f64,
-    ) -> Result<Option<Path>, IlpError> {
-        let start =
-            Label { state: 0, cost: 0.0, uses: vec![0.0; self.limits.len()], parent: 0, arc: 0, excluded: Some(0) };
-        let mut kept = vec![vec![start]];
-        for (stage, arcs) in self.stages.iter().enumerate() {
-            let mut labels = Vec::new();
-            for (parent, label) in kept[stage].iter().enumerate() {
-                for (index, arc) in arcs.iter().enumerate().filter(|(_, arc)| arc.from == label.state) {
-                    let next = label.extended(parent, index, arc, excluded);
-                    let to_go = |r: usize| least[r][stage + 1][arc.to];
-                    let fits = (0..next.uses.len()).all(|r| next.uses[r] + to_go(r) <= self.ceiling(r));
-                    if fits && bound.of(&next.uses, next.cost, stage + 1, arc.to) <= ceiling {
-                        labels.push(next);
-                    }
-                }
-            }
-            if labels.len() > MAX_LABELS {
-                return Err(IlpError::TooHard);
-            }
-            kept.push(undominated(labels));
-        }
-        Ok(self.best(&kept, ceiling))
+        let known = if bound.upper.is_finite() { bound.upper } else { self.dearest() };
+        let allowance = ((known - bound.lowest()).abs() / 64.0).max(1e-9);
+        Ok(Solver { problem: self, bound, least, allowance, labels: 0 })
     }
 
     /// The cheapest complete label that is no excluded path.
     fn best(&self, kept: &[Vec<Label>], ceiling: f64) -> Option<Path> {
         let last = kept.last()?;
-        let open = last.iter().filter(|label| label.excluded.is_none() && label.cost <= ceiling);
+        let open = last.iter().filter(|label| label.marks == [None; 2] && label.cost <= ceiling);
         let mut label = open.min_by(|a, b| a.cost.total_cmp(&b.cost))?;
         let cost = label.cost;
         let mut arcs = Vec::new();
@@ -214,14 +276,14 @@ impl PathProblem {
 }
 
 impl Label {
-    fn extended(&self, parent: usize, index: usize, arc: &Arc, excluded: &Excluded) -> Self {
+    fn extended(&self, parent: usize, index: usize, arc: &Arc, marks: Marks) -> Self {
         Self {
             state: arc.to,
             cost: self.cost + arc.cost,
             uses: self.uses.iter().zip(&arc.uses).map(|(sum, more)| sum + more).collect(),
             parent,
             arc: index,
-            excluded: excluded.follow(self.excluded, index),
+            marks,
         }
     }
 }
@@ -230,18 +292,18 @@ impl Label {
 fn undominated(mut labels: Vec<Label>) -> Vec<Label> {
     labels.sort_by(|a, b| a.state.cmp(&b.state).then(a.cost.total_cmp(&b.cost)));
     let mut kept: Vec<Label> = Vec::new();
-    let mut front = Front::default();
+    let mut fronts: HashMap<Marks, Front> = HashMap::new();
     for label in labels {
         if kept.last().is_some_and(|last| last.state != label.state) {
-            front = Front::default();
+            fronts.clear();
         }
-        if front.reaches(&label.uses) {
+        // The beginning of a forbidden path dominates those of the same one only: some continuations of it are forbidden.
+        let [one, other] = label.marks;
+        let freer = [[None, None], [one, None], [None, other], [one, other]];
+        if freer.iter().any(|marks| fronts.get(marks).is_some_and(|front| front.reaches(&label.uses))) {
             continue;
         }
-        // The beginning of an excluded path dominates nothing: some continuations of it are forbidden.
-        if label.excluded.is_none() {
-            front.add(&label.uses);
-        }
+        fronts.entry(label.marks).or_default().add(&label.uses);
         kept.push(label);
     }
     kept
