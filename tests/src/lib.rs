@@ -7,5 +7,6 @@ pub mod bare_board;
 pub mod browser;
 pub mod lab;
 pub mod networks;
+pub mod singles;
 pub mod tiny;
 pub mod wired;

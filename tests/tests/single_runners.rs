@@ -1,72 +1,118 @@
-//! Runners for one network, as `cargo xtask test` builds them: they compute what the host does, and refuse other networks by name.
+//! Runners for one network, as `cargo xtask test` builds them: they compute what the host does, and refuse everything else by name.
 
+use std::fmt::Write;
+use std::fs;
 use std::path::PathBuf;
 
-use bitrack_model::{
-    Bits, Dataset, HostImage, Imported, LowerOptions, Policy, Quantizer, RangeMethod, Samples, Split, import, lower,
-};
+use bitrack_image::{HEADER_LEN, Image};
+use bitrack_model::HostImage;
 use bitrack_tests::bare_board::BareBoard;
 use bitrack_tests::lab::{repo, shared_data};
+use bitrack_tests::singles::candidates;
 use bitrack_virtual_board::Machine;
 
-/// Where the runner lies; `None` after saying so where it was not built.
-fn runner(name: &str) -> Option<PathBuf> {
-    let file = repo().join(format!("target/firmware/single/{name}.elf"));
-    if file.is_file() {
-        return Some(file);
+/// Where runners lie, and the images that they are for.
+fn built(file: &str) -> PathBuf {
+    repo().join("target/firmware/single").join(file)
+}
+
+/// An image and the runner that is bound to it; `None` after saying so where they were not built.
+fn bound(stem: &str) -> Option<(Vec<u8>, PathBuf)> {
+    let (image, elf) = (built(&format!("{stem}.img")), runner(stem)?);
+    match fs::read(&image) {
+        Ok(image) => Some((image, elf)),
+        Err(error) => {
+            eprintln!("SKIPPED: {}: {error}: `cargo xtask test` writes it where the networks are", image.display());
+            None
+        }
     }
-    eprintln!("SKIPPED: {} is missing: `cargo xtask test` builds it", file.display());
+}
+
+fn runner(stem: &str) -> Option<PathBuf> {
+    let elf = built(&format!("{stem}.elf"));
+    if elf.is_file() {
+        return Some(elf);
+    }
+    eprintln!("SKIPPED: {} is missing: `cargo xtask test` builds it", elf.display());
     None
 }
 
-/// An image of a float network, calibrated as the list of its kernels was, and a packed input.
-fn image(path: &str, weights: Bits, activations: Bits) -> Option<(Vec<u8>, Vec<u8>)> {
-    let folder = shared_data("single_runners")?;
-    let Imported::Float(model) = import(&folder.join(path)).expect("imports") else { panic!("is a float model") };
-    let shape = model.graph().shape(model.graph().input);
-    let values: Vec<f32> = (0..4 * shape.elements()).map(|i| ((i * 37 % 101) as f32 - 50.0) / 10.0).collect();
-    let sample = values[..shape.elements()].to_vec();
-    let data = match path.starts_with("kws/") {
-        true => Dataset::npz(&folder.join("kws/train.npz"), Split::Train).expect("reads").first(512),
-        false => Dataset::new(Split::Train, shape, Samples::F32(values), vec![0; 4]).expect("fits"),
-    };
-    let policy = Policy::uniform(model.graph(), weights, activations);
-    let quantizer = Quantizer::new(model, &data, RangeMethod::MinMax).expect("fits");
-    let image = lower(&quantizer.quantize(&policy).expect("fits"), &LowerOptions::default()).expect("lowers").bytes;
-    let input = HostImage::new(&image).expect("valid").encode(&sample).expect("fits");
-    Some((image, input))
+fn refusal(board: &mut BareBoard, image: &[u8]) -> String {
+    board.try_load(image).expect_err("the runner is for another").to_string()
+}
+
+/// `BITRACK_BLESS=1 cargo test -p bitrack-tests --test single_runners` rewrites the list.
+#[test]
+fn networks_need_the_kernels_that_the_list_names() {
+    let Some(shared) = shared_data("single_runners") else { return };
+    let mut found = String::from("# network,bits (weights/activations),kernels\n");
+    for candidate in candidates(&shared) {
+        let kernels = bitrack_model::kernels(&candidate.image).expect("is valid").join(" ");
+        writeln!(found, "{},{},{kernels}", candidate.network, candidate.bits).expect("a string takes all");
+    }
+    let path = repo().join("firmware/kernels/networks.csv");
+    if std::env::var_os("BITRACK_BLESS").is_some() {
+        fs::write(&path, &found).expect("the list can be written");
+    }
+    assert_eq!(fs::read_to_string(&path).expect("the list exists"), found, "bless it if that is right");
 }
 
 #[test]
 fn runners_for_one_network_compute_what_the_host_does() {
-    use Bits::{Eight, Four};
-    let networks = [
-        ("KWS-8-8", "kws/ds_cnn_float.tflite", Eight, Eight),
-        ("KWS-4-8", "kws/ds_cnn_float.tflite", Four, Eight),
-        ("KWS-4-4", "kws/ds_cnn_float.tflite", Four, Four),
-        ("IC-8-8", "mlperf_tiny/ic_resnet8_float.tflite", Eight, Eight),
-        ("IC-4-4", "mlperf_tiny/ic_resnet8_float.tflite", Four, Four),
-        ("VWW-8-8", "mlperf_tiny/vww_mobilenet_v1_025_float.tflite", Eight, Eight),
-        ("VWW-4-8", "mlperf_tiny/vww_mobilenet_v1_025_float.tflite", Four, Eight),
-        ("AD-8-8", "mlperf_tiny/ad_autoencoder_float.tflite", Eight, Eight),
-    ];
-    for (name, path, weights, activations) in networks {
-        let Some(((image, input), elf)) = image(path, weights, activations).zip(runner(name)) else { return };
-        let mut board = BareBoard::with_runner(Machine::Mps2An386, &elf);
-        board.load(&image);
-        let expected = HostImage::new(&image).expect("valid").run(&input).expect("runs");
-        assert_eq!(board.run(&input).0, expected, "{name}");
+    for network in ["KWS", "IC", "VWW", "AD"] {
+        for bits in ["8-8", "4-8", "4-4", "mixed"] {
+            let stem = format!("{network}-{bits}");
+            let Some((image, elf)) = bound(&stem) else { return };
+            let host = HostImage::new(&image).expect("valid");
+            let sample: Vec<f32> =
+                (0..host.input_shape().elements()).map(|i| ((i * 37 % 101) as f32 - 50.0) / 10.0).collect();
+            let input = host.encode(&sample).expect("fits");
+            let mut board = BareBoard::with_runner(Machine::Mps2An386, &elf);
+            board.load(&image);
+            assert_eq!(board.run(&input).0, host.run(&input).expect("runs"), "{stem}");
+        }
     }
 }
 
 #[test]
-fn a_runner_for_another_network_says_which_kernel_it_lacks() {
-    let Some(((image, _), elf)) =
-        image("mlperf_tiny/ic_resnet8_float.tflite", Bits::Eight, Bits::Eight).zip(runner("KWS-8-8"))
-    else {
-        return;
-    };
+fn a_runner_for_one_image_refuses_any_other() {
+    let Some(((image, elf), (other, _))) = bound("KWS-8-8").zip(bound("KWS-4-8")) else { return };
     let mut board = BareBoard::with_runner(Machine::Mps2An386, &elf);
-    let said = board.try_load(&image).expect_err("it is built for another").to_string();
-    assert!(said.starts_with("op ") && said.contains("the runner is built without "), "{said}");
+    let [known, found] = [&image, &other].map(|image| Image::parse(image).expect("valid").id());
+    let said = refusal(&mut board, &other);
+    assert!(said.contains(&format!("built for another image ({known:08x}, this one is {found:08x})")), "{said}");
+    board.load(&image);
+}
+
+#[test]
+fn a_runner_for_one_image_refuses_it_with_a_single_bit_changed() {
+    let Some((mut image, elf)) = bound("KWS-4-4") else { return };
+    let mut board = BareBoard::with_runner(Machine::Mps2An386, &elf);
+    let header = *Image::parse(&image).expect("valid").header();
+    let (ops, weights) = (header.ops_off as usize, header.model_len as usize - 9);
+    for (at, said_of) in [
+        (0, "no image at this place"),
+        (20, "fails over the header"),
+        (HEADER_LEN - 1, "fails over the header"),
+        (HEADER_LEN + 12, "fails over the body"),
+        (ops + 52, "fails over the body"),
+        (weights, "fails over the body"),
+        (image.len() - 1, "fails over the body"),
+    ] {
+        image[at] ^= 4;
+        let said = refusal(&mut board, &image);
+        assert!(said.contains(said_of), "byte {at}: {said}");
+        image[at] ^= 4;
+    }
+    board.load(&image);
+}
+
+#[test]
+fn a_runner_with_certain_kernels_says_which_another_network_lacks() {
+    let Some(((other, _), elf)) = bound("IC-8-8").zip(runner("KWS-8-8-any")) else { return };
+    let mut board = BareBoard::with_runner(Machine::Mps2An386, &elf);
+    let said = refusal(&mut board, &other);
+    assert!(said.contains("op ") && said.contains("the runner is built without "), "{said}");
+    let Some((own, _)) = bound("KWS-8-8") else { return };
+    board.load(&own);
 }

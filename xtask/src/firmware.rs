@@ -13,6 +13,7 @@ use crate::elf::{self, Sizes};
 use crate::progress::{perform, say, timed};
 use crate::setup::rust_tools::{FirmwareToolchain, firmware_toolchain};
 use crate::{repo, shell};
+use single::Content;
 use toolchain::{TARGET, Toolchain};
 
 /// Flash that the runner may take, so that a board's model slots keep the rest.
@@ -63,11 +64,12 @@ pub struct Options {
     /// Only this board; repeatable. All boards when absent.
     #[arg(long = "board", value_enum)]
     boards: Vec<Board>,
-    /// Only the kernels that this image needs, a file that `hil-agent image` or `hil-agent finetune` wrote: a runner for one
-    /// candidate, as `target/firmware/BOARD-single.elf`. Repeatable: a runner for all of them. It refuses images that need others.
+    /// A runner for this image alone, a file that `hil-agent image` or `hil-agent finetune` wrote, as `target/firmware/BOARD-single.elf`:
+    /// with the kernels that it needs, and without the checks that are made here instead. Repeatable: a runner for all of them. It
+    /// refuses any other image.
     #[arg(long = "for", value_name = "IMAGE", conflicts_with = "kernels")]
     images: Vec<PathBuf>,
-    /// Only these kernels, as `hil-agent image` lists them for an image.
+    /// Only these kernels, as `hil-agent image` lists them for an image: a runner for any image that needs no others.
     #[arg(long, value_delimiter = ',')]
     kernels: Vec<String>,
     /// Which compiler to use; the first that is complete when absent.
@@ -87,12 +89,14 @@ enum Route {
 /// # Errors
 /// When there is no toolchain, a build fails, or a runner is over its budget.
 pub fn run(options: &Options) -> Result<()> {
-    let kernels =
-        if options.images.is_empty() { options.kernels.clone() } else { single::kernels_of(&options.images)? };
-    single::check_names(&kernels)?;
+    let content = if options.images.is_empty() {
+        Content::of_kernels(options.kernels.clone())?
+    } else {
+        Content::of_images(&options.images)?
+    };
     let toolchain = choose(options.toolchain)?;
     let boards = if options.boards.is_empty() { Board::value_variants() } else { &options.boards };
-    build(&toolchain, boards, &kernels)
+    build(&toolchain, boards, &content)
 }
 
 /// Builds one board with the toolchain at hand.
@@ -100,7 +104,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn build_for(board: Board) -> Result<()> {
-    build(&choose(None)?, &[board], &[])
+    build(&choose(None)?, &[board], &Content::default())
 }
 
 /// Builds every board with the toolchain at hand.
@@ -108,7 +112,7 @@ pub fn build_for(board: Board) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn build_all() -> Result<()> {
-    build(&choose(None)?, Board::value_variants(), &[])
+    build(&choose(None)?, Board::value_variants(), &Content::default())
 }
 
 fn choose(route: Option<Route>) -> Result<Toolchain> {
@@ -122,9 +126,8 @@ fn choose(route: Option<Route>) -> Result<Toolchain> {
     }
 }
 
-/// All kernels when `kernels` is empty.
-fn build(toolchain: &Toolchain, boards: &[Board], kernels: &[String]) -> Result<()> {
-    let runners = boards.iter().map(|board| build_one(toolchain, *board, kernels)).collect::<Result<Vec<_>>>()?;
+fn build(toolchain: &Toolchain, boards: &[Board], content: &Content) -> Result<()> {
+    let runners = boards.iter().map(|board| build_one(toolchain, *board, content)).collect::<Result<Vec<_>>>()?;
     let columns = ["text", "data", "bss", "flash", "RAM", "kernels"].map(|column| format!("{column:>8}"));
     println!("{:<16} {}", "board", columns.join(" "));
     runners.iter().for_each(|runner| println!("{}", runner.row()));
@@ -140,24 +143,27 @@ struct Runner {
     kernels: u64,
 }
 
-fn build_one(toolchain: &Toolchain, board: Board, kernels: &[String]) -> Result<Runner> {
+fn build_one(toolchain: &Toolchain, board: Board, content: &Content) -> Result<Runner> {
     let name = board.name();
     let dir = repo::root().join("firmware/runner");
-    let target_dir = if kernels.is_empty() { "target" } else { "target/single" };
+    let target_dir = if content.is_all() { "target" } else { "target/single" };
     timed(&format!("runner {name}"), &format!("building with {}", toolchain.name()), || {
         let mut cargo = toolchain.cargo("build", &dir);
         cargo.args(["--quiet", "--release", "--locked", "--bin", &name, "--features", &name]);
-        if !kernels.is_empty() {
+        if !content.is_all() {
             cargo.arg("--no-default-features");
-            cargo.args(kernels.iter().map(|kernel| format!("--features=bitrack-kernels/{kernel}")));
+            cargo.args(content.kernels.iter().map(|kernel| format!("--features=bitrack-kernels/{kernel}")));
         }
-        cargo.env("BITRACK_REVISION", revision()).args(["--config", &without_this_machines_paths()]);
+        cargo
+            .env("BITRACK_REVISION", revision())
+            .env("BITRACK_KNOWN", content.known_in_words())
+            .args(["--config", &without_this_machines_paths()]);
         // One folder, whatever CARGO_TARGET_DIR says: we must find the result.
         cargo.args(["--target-dir", target_dir]);
         shell::run(&mut cargo)
     })?;
     let built = dir.join(target_dir).join(TARGET).join("release").join(&name);
-    let elf = if kernels.is_empty() { board.elf() } else { board.single_elf() };
+    let elf = if content.is_all() { board.elf() } else { board.single_elf() };
     place(&built, &elf)?;
     Ok(Runner { board, sizes: elf::sizes(&elf)?, kernels: elf::kernel_text(&elf)? })
 }

@@ -41,8 +41,8 @@ pub fn run(options: &Options) -> Result<()> {
 fn everything(runner: &[String]) -> Result<()> {
     setup::prepare(Purpose::Test)?;
     firmware::build_all()?;
-    let singles = firmware::single::hold_to_budgets();
     timed("tests", "building", build)?;
+    let singles = firmware::single::hold_to_budgets();
     let speed = bench::kernels::hold_to_baseline();
     let tidiness = tidy::run(&tidy::Options::default());
     let examples = timed("examples in docs", "running", doc_tests);

@@ -143,7 +143,9 @@ impl Fault {
 /// The board's refusal to load an image that the host found valid.
 pub fn load_fault(error: ClientError) -> Fault {
     match error {
-        ClientError::Board(e @ BoardError::ForeignLayout { .. }) => Fault::Rig(e.to_string()),
+        ClientError::Board(e @ (BoardError::ForeignLayout { .. } | BoardError::UnknownImage { .. })) => {
+            Fault::Rig(e.to_string())
+        }
         // A runner for another network: nothing is wrong with flash or candidate.
         ClientError::Board(e @ BoardError::BadOp { what, .. }) if what.is_left_out() => Fault::Rig(e.to_string()),
         ClientError::Board(BoardError::ArenaTooSmall { needed, have }) => Fault::TooBigForArena { needed, have },

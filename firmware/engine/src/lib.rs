@@ -4,21 +4,21 @@
 //! bytes. The board and the host run this same code, so that their outputs are comparable bit for bit. Does not know
 //! where an image comes from, what a tick is, or what the numbers mean. `no_std`, no allocation.
 //!
-//! A loaded [`Engine`] cannot fault: everything an op will touch was checked by [`Engine::load`].
+//! A loaded [`Engine`] cannot fault: everything an op will touch was checked by [`Engine::load`], here or, for an image that is known
+//! again by its checksums, elsewhere.
 #![cfg_attr(not(test), no_std)]
 #![warn(missing_docs)]
 
+mod check;
 mod constants;
 mod lacking;
 mod plan;
 mod shapes;
 mod step;
 
-use bitrack_image::{Image, ImageError, Tensor};
+use bitrack_image::{Image, ImageError, Known, Tensor};
 use bitrack_kernels::{KernelError, Needs};
 use bitrack_reason::Reason;
-
-use plan::Plan;
 
 /// Arena and image must start at a multiple of this many bytes: kernels read words.
 pub const ALIGN: usize = bitrack_image::ALIGN;
@@ -125,12 +125,12 @@ fn check_layout(image: &Image<'_>) -> Result<(), LoadError> {
 /// The kernels that must be compiled in to run `image`.
 ///
 /// # Errors
-/// What [`Engine::load`] would refuse for any other reason, but for constants that it reads one by one.
+/// What [`Engine::load`] would refuse for any other reason than the arena.
 pub fn kernels(image: &Image<'_>) -> Result<Needs, LoadError> {
     check_layout(image)?;
     let mut needs = Needs::NONE;
     for index in 0..image.header().n_ops {
-        needs = needs.join(plan::needs_of(image, index).map_err(|what| LoadError::Op { index, what })?);
+        needs = needs.join(check::needs_of(image, index).map_err(|what| LoadError::Op { index, what })?);
     }
     Ok(needs)
 }
@@ -168,20 +168,41 @@ impl<'i> Engine<'i> {
             Ok(image) => image,
             Err(error) => return Err((*error).into()),
         };
-        if !is_aligned(bytes) {
+        let engine = Self::on_this_board(image, arena_bytes)?;
+        check_layout(image)?;
+        for index in 0..image.header().n_ops {
+            check::op(image, index).map_err(|what| LoadError::Op { index, what })?;
+        }
+        Ok(engine)
+    }
+
+    /// Checks that `bytes` are one of the images that are `known` to pass [`Engine::load`], by checksums over all of it, and what
+    /// depends on where they lie and on the arena at hand.
+    ///
+    /// # Safety
+    /// An engine of this revision, with the same kernels or more compiled in, has loaded each image that is `known`, given an arena large
+    /// enough.
+    ///
+    /// # Errors
+    /// `bytes` are something else, are misaligned, or plan more than `arena_bytes`.
+    #[inline(never)]
+    pub unsafe fn load_known(bytes: &'i [u8], arena_bytes: usize, known: &[Known]) -> Result<Self, LoadError> {
+        let parsed = Image::parse_known(bytes, known);
+        match &parsed {
+            Ok(image) => Self::on_this_board(image, arena_bytes),
+            Err(error) => Err((*error).into()),
+        }
+    }
+
+    /// What depends on where an image lies, and on the arena it is given.
+    #[inline(always)]
+    fn on_this_board(image: &Image<'i>, arena_bytes: usize) -> Result<Self, LoadError> {
+        if !is_aligned(image.bytes()) {
             return Err(LoadError::Misaligned);
         }
         let needed = image.header().arena_len;
         if needed as usize > arena_bytes {
             return Err(LoadError::ArenaTooSmall { needed, have: arena_bytes as u32 });
-        }
-        check_layout(image)?;
-        for index in 0..image.header().n_ops {
-            let checked = match &Plan::of(image, index) {
-                Ok(plan) => plan.check_constants(),
-                Err(what) => Err(*what),
-            };
-            checked.map_err(|what| LoadError::Op { index, what })?;
         }
         // The header's own checks: both exist.
         match (image.tensor(image.header().input), image.tensor(image.header().output)) {

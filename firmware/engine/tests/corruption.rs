@@ -4,10 +4,10 @@ mod support;
 
 use bitrack_engine::{Engine, LoadError};
 use bitrack_image::builder::{ImageSpec, OpSpec};
-use bitrack_image::{HEADER_LEN, ImageError, OpKind, crc32};
+use bitrack_image::{HEADER_LEN, Image, ImageError, Known, OpKind, crc32};
 use proptest::prelude::*;
 use support::recipe::recipes;
-use support::{Network, fixed_recipe, network};
+use support::{Network, Recipe, fixed_recipe, network};
 
 const ARENA: usize = 1 << 16;
 
@@ -122,6 +122,71 @@ fn every_flipped_byte_is_an_error() {
         image[at] ^= 0x81;
     }
     assert!(Engine::load(&image, ARENA).is_ok(), "the check can also pass");
+}
+
+/// What an image is recognized by that [`Engine::load`] takes: nothing else is `known` here.
+fn known(image: &[u8]) -> Known {
+    Known::of(Engine::load(image, ARENA).expect("image loads").image())
+}
+
+/// As a runner that is bound to images loads them.
+fn load_known<'i>(bytes: &'i [u8], arena_bytes: usize, known: &[Known]) -> Result<Engine<'i>, LoadError> {
+    // SAFETY: they are of images that an engine has loaded.
+    unsafe { Engine::load_known(bytes, arena_bytes, known) }
+}
+
+#[test]
+fn an_image_that_is_known_runs_as_any_other() {
+    let [first, second] = [network(&fixed_recipe()), network(&other_recipe())];
+    let images = [first.image(), second.image()];
+    for (network, image) in [&first, &second].into_iter().zip(&images) {
+        let slot = [image.as_slice(), &[0xFF; 100]].concat();
+        let engine = load_known(&slot, ARENA, &[known(&images[0]), known(&images[1])]).expect("is known");
+        let mut arena = vec![0; ARENA];
+        let output = engine.run(&mut arena, &network.input, &mut ()).expect("runs");
+        assert_eq!(Some(output), network.outputs.last().map(Vec::as_slice));
+    }
+}
+
+fn other_recipe() -> Recipe {
+    Recipe { seed: 77, ..fixed_recipe() }
+}
+
+#[test]
+fn what_is_not_known_is_refused_by_name() {
+    let (image, other) = (network(&fixed_recipe()).image(), network(&other_recipe()).image());
+    let id = |image: &[u8]| Image::parse(image).expect("valid").id();
+    let only = [known(&image)];
+    let unknown = ImageError::Unknown { found: id(&other), known: id(&image) };
+    assert_eq!(load_known(&other, ARENA, &only).err(), Some(LoadError::Image(unknown)));
+    assert_eq!(load_known(&[0xFF; 4096], ARENA, &only).err(), Some(LoadError::Image(ImageError::BadMagic)));
+}
+
+#[test]
+fn what_a_board_has_is_checked_for_known_images_too() {
+    let image = network(&fixed_recipe()).image();
+    let needed = Engine::load(&image, ARENA).expect("image loads").image().header().arena_len;
+    let (have, only) = (needed - 1, [known(&image)]);
+    assert_eq!(load_known(&image, have as usize, &only).err(), Some(LoadError::ArenaTooSmall { needed, have }));
+    assert!(load_known(&image, needed as usize, &only).is_ok());
+    let shifted = [&[0][..], &image].concat();
+    assert_eq!(load_known(&shifted[1..], ARENA, &only).err(), Some(LoadError::Misaligned));
+    for len in 0..image.len() {
+        let error = load_known(&image[..len], ARENA, &only).expect_err("truncated");
+        assert!(matches!(error, LoadError::Image(ImageError::Truncated { .. })), "{len}: {error}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_known_image_is_an_error() {
+    let mut image = network(&fixed_recipe()).image();
+    let only = [known(&image)];
+    for bit in 0..8 * image.len() {
+        image[bit / 8] ^= 1 << (bit % 8);
+        assert!(load_known(&image, ARENA, &only).is_err(), "bit {bit}");
+        image[bit / 8] ^= 1 << (bit % 8);
+    }
+    assert!(load_known(&image, ARENA, &only).is_ok(), "the check can also pass");
 }
 
 /// Makes all checksums right again, so that only the checks behind them are left.

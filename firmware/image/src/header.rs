@@ -64,7 +64,7 @@ impl Header {
         Ok(header)
     }
 
-    fn read(r: &[u8; HEADER_LEN]) -> Self {
+    pub(crate) fn read(r: &[u8; HEADER_LEN]) -> Self {
         Self {
             total_len: u32_at(r, 8),
             body_crc: u32_at(r, 12),

@@ -25,6 +25,7 @@
 mod bytes;
 mod crc;
 mod header;
+mod known;
 mod op;
 mod tensor;
 mod validate;
@@ -36,6 +37,7 @@ pub mod builder;
 pub use bitrack_reason::Reason;
 pub use crc::crc32;
 pub use header::{HEADER_LEN, Header, MAGIC, VERSION};
+pub use known::Known;
 pub use op::{NO_TENSOR, OP_LEN, Op, OpKind, Section};
 pub use tensor::{TENSOR_LEN, Tensor, pixel_bytes};
 pub use view::{Image, Vector};
@@ -56,6 +58,8 @@ pub enum ImageError {
     HeaderCrc { stored: u32, computed: u32 },
     /// The checksum over everything behind the header fails.
     BodyCrc { stored: u32, computed: u32 },
+    /// A sound image, but none of those that this build was made for: [`Header::image_id`] of the one and of the first of the others.
+    Unknown { found: u32, known: u32 },
     /// The header contradicts itself: which field.
     BadHeader { field: Reason },
     /// A tensor record is impossible: which one and what about it.
@@ -80,6 +84,7 @@ impl core::fmt::Display for ImageError {
             Self::BodyCrc { stored, computed } => {
                 write!(f, "image body is corrupt: CRC {stored:08x} stored, {computed:08x} computed")
             }
+            Self::Unknown { found, known } => write!(f, "built for image {known:08x}, this one is {found:08x}"),
             Self::BadHeader { field } => write!(f, "image header field {field} is inconsistent"),
             Self::BadTensor { index, what } => write!(f, "tensor {index}: {what}"),
             Self::BadOp { index, what } => write!(f, "op {index}: {what}"),

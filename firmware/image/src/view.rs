@@ -52,6 +52,11 @@ impl<'a> Image<'a> {
         Ok(image)
     }
 
+    /// The view, by who has checked.
+    pub(crate) fn of_checked(bytes: &'a [u8], header: Header) -> Self {
+        Self { bytes, header }
+    }
+
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header

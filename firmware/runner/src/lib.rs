@@ -12,6 +12,7 @@
 pub mod arm;
 pub mod board;
 mod counter;
+mod known;
 mod measure;
 #[cfg(all(target_arch = "arm", any(feature = "mps2-an386", feature = "mps2-an500")))]
 pub mod mps2;

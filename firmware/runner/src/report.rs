@@ -22,6 +22,7 @@ fn image_error(error: ImageError) -> BoardError {
         ImageError::UnsupportedVersion { found } => BoardError::UnsupportedImage { found, known: VERSION },
         ImageError::HeaderCrc { stored, computed } => BoardError::BadCrc { part: ImagePart::Header, stored, computed },
         ImageError::BodyCrc { stored, computed } => BoardError::BadCrc { part: ImagePart::Body, stored, computed },
+        ImageError::Unknown { found, known } => BoardError::UnknownImage { found, known },
         ImageError::BadHeader { field } => BoardError::BadHeader { what: field },
         ImageError::BadTensor { index, what } => BoardError::BadTensor { index, what },
         ImageError::BadOp { index, what } => BoardError::BadOp { index, what },

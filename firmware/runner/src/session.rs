@@ -9,6 +9,7 @@ use bitrack_wire::{
 
 use crate::REVISION;
 use crate::board::{Board, Stack};
+use crate::known;
 use crate::measure::Measurement;
 use crate::report::load_error;
 
@@ -153,7 +154,7 @@ impl<B: Board, S: Stack> Session<B, S> {
         let end = offset.checked_add(len).ok_or(outside)?;
         let bytes = bytes.get(offset as usize..end as usize).ok_or(outside)?;
         // By reference, here as below: what was returned is not moved once more.
-        let loaded = Engine::load(bytes, self.arena.len());
+        let loaded = known::load(bytes, self.arena.len());
         let engine = match &loaded {
             Ok(engine) => engine,
             Err(error) => return Err(load_error(*error)),

@@ -64,6 +64,12 @@ pub enum BoardError {
         "the image is packed for kernels of layout {found}, the runner has {known}: build host and runner from one revision"
     )]
     ForeignLayout { found: u16, known: u16 },
+    /// The runner is built for certain images alone, and this is none of them.
+    #[error(
+        "the runner was built for another image ({known:08x}, this one is {found:08x}): build it for this one with \
+         `cargo xtask firmware --for IMAGE`, or flash the runner for all"
+    )]
+    UnknownImage { found: u32, known: u32 },
 }
 
 /// What a checksum of an image is over.
@@ -127,6 +133,7 @@ alternatives! { BoardError, 'a:
     21 OutsideOutput { offset, total },
     22 Fault { kind, pc, op },
     23 ForeignLayout { found, known },
+    24 UnknownImage { found, known },
 }
 
 alternatives! { ImagePart, 'a:

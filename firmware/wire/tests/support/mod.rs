@@ -114,6 +114,7 @@ pub fn errors() -> Vec<BoardError> {
         Fault { kind: FaultKind::StackOverflow, pc: 0x10, op: None },
         Fault { kind: FaultKind::Exception, pc: 0x10, op: None },
         ForeignLayout { found: 1, known: 2 },
+        UnknownImage { found: 0x1122_3344, known: 0x5566_7788 },
     ]
 }
 

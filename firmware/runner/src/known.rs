@@ -1,0 +1,20 @@
+//! The images that a build of the runner is bound to.
+
+use bitrack_engine::{Engine, LoadError};
+use bitrack_image::Known;
+
+/// None in a runner for any image.
+const KNOWN: &[Known] = &include!(concat!(env!("OUT_DIR"), "/known.rs"));
+
+/// Loads what lies in a slot.
+///
+/// # Errors
+/// As [`Engine::load`], and in a runner that is bound to images, that it is none of them.
+pub fn load(bytes: &'static [u8], arena_bytes: usize) -> Result<Engine<'static>, LoadError> {
+    if KNOWN.is_empty() {
+        return Engine::load(bytes, arena_bytes);
+    }
+    // SAFETY: `cargo xtask firmware --for` names images here that it has checked with this engine and all kernels, and compiles in those
+    // that they need.
+    unsafe { Engine::load_known(bytes, arena_bytes, KNOWN) }
+}
