@@ -253,7 +253,7 @@ pub trait Strategy: Send {
 /// [`StrategyError::Unknown`], or libtorch's own.
 pub fn build(name: &str, seed: u64, settings: &Settings) -> Result<Box<dyn Strategy>, StrategyError> {
     Ok(match name {
-        "ddpg" => Box::new(Ddpg::new(seed, settings.ddpg.clone())?),
+        "ddpg" => Box::new(Ddpg::new(seed, settings.ddpg.clone(), settings.budget)?),
         "evolution" => Box::new(Evolution::new(seed, settings.objective, settings.budget)),
         "ilp" => Box::new(Ilp::new(seed)),
         "profile" => Box::new(Profile::default()),

@@ -1,7 +1,9 @@
 //! `ddpg`: HAQ's agent (Wang et al. 2019, `lib/rl/ddpg.py`) for 2, 4 or 8 bits.
 //!
 //! What differs from HAQ, on purpose: it learns from the bits that ran, not from the action that the projection overruled;
-//! an episode starts from a fresh state; the terminal step is marked as such; the reward comes from validation samples.
+//! an episode starts from a fresh state; the terminal step is marked as such; the reward comes from validation samples. It proposes
+//! nothing twice, and in the last part of the budget what its critic values highest of what lies next to the best candidate: noise
+//! around an actor that is sure of itself changes many tensors at once, where one at a time would do.
 
 mod adam;
 mod config;
@@ -12,6 +14,7 @@ mod replay;
 pub use config::DdpgConfig;
 pub(super) use noise::standard_normal;
 
+use super::history::History;
 use super::{Blob, Outcome, Proposal, RngState, Strategy, StrategyError};
 use crate::env::{Environment, action_of_bits, bits_of_action};
 use bitrack_model::Bits;
@@ -20,7 +23,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replay::{Replay, Transition};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 
 /// Steps in which the actor learns to do as good candidates did.
 const IMITATION_STEPS: usize = 300;
@@ -29,6 +31,8 @@ const MAX_ATTEMPTS: i32 = 30;
 /// Factor on the noise from draw to draw. An actor that is sure of itself asks for more than fits, and the projection makes the same of
 /// all that is near: only draws that are far from it are news.
 const WIDER: f64 = 1.2;
+/// Share of the budget after which proposals come from around the best candidate.
+const LOCAL_FROM: f64 = 0.65;
 
 /// Deep deterministic policy gradient over one scalar action per tensor.
 #[derive(Debug)]
@@ -42,8 +46,10 @@ pub struct Ddpg {
     baseline: Option<f64>,
     /// Whether it began from what another strategy found.
     warm: bool,
+    /// Candidates that will be measured.
+    budget: usize,
     /// What ran or will run because of it: measuring that again would teach nothing.
-    known: HashSet<Vec<Bits>>,
+    history: History,
 }
 
 /// The saved state beside the networks' and the replay memory's numbers.
@@ -55,6 +61,10 @@ struct Header {
     /// As bits: JSON would round it.
     baseline: Option<u64>,
     warm: bool,
+    /// Checkpoints of earlier versions have no history, but the bits that were known.
+    #[serde(default)]
+    history: History,
+    #[serde(default, skip_serializing)]
     known: Vec<Vec<Bits>>,
     updates: u32,
     transitions: usize,
@@ -63,17 +73,17 @@ struct Header {
 }
 
 impl Ddpg {
-    /// A fresh agent, reproducible from its seed.
+    /// A fresh agent, reproducible from its seed; `budget` candidates will be measured.
     ///
     /// # Errors
     /// libtorch's own.
-    pub fn new(seed: u64, config: DdpgConfig) -> Result<Self, StrategyError> {
+    pub fn new(seed: u64, config: DdpgConfig, budget: usize) -> Result<Self, StrategyError> {
         // The networks are far too small to share among threads, and a fixed number keeps sums in a fixed order.
         tch::set_num_threads(1);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let networks = ActorCritic::new(&mut rng)?;
-        let (replay, known) = (Replay::default(), HashSet::new());
-        Ok(Self { config, networks, replay, rng, proposed: 0, baseline: None, warm: false, known })
+        let (replay, history) = (Replay::default(), History::default());
+        Ok(Self { config, networks, replay, rng, proposed: 0, baseline: None, warm: false, budget, history })
     }
 
     /// `wider` multiplies the noise.
@@ -87,8 +97,35 @@ impl Ddpg {
         Ok(noise::truncated_normal(mean, (sigma * wider).min(1.0), &mut self.rng))
     }
 
+    /// What the actor does, with more and more noise until it is new, if that can be had.
+    fn drawn(&mut self, env: &Environment) -> Result<Proposal, StrategyError> {
+        let mut proposal = Proposal::walk(env, |state| self.action(state, 1.0))?;
+        for attempt in 1..=MAX_ATTEMPTS {
+            if !self.history.knows(&env.project(&proposal.asked)) {
+                break;
+            }
+            let wider = WIDER.powi(attempt);
+            proposal = Proposal::walk(env, |state| self.action(state, wider))?;
+        }
+        Ok(proposal)
+    }
+
+    /// Of what lies next to the best candidate and is new, what the critic values highest.
+    fn beside_the_best(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
+        let mut best: Option<(f64, Proposal)> = None;
+        for bits in self.history.beside_the_best(env) {
+            let proposal = Proposal::of_bits(env, bits);
+            let value = self.networks.value(&proposal.states, &proposal.actions)?;
+            if best.as_ref().is_none_or(|(highest, _)| value > *highest) {
+                best = Some((value, proposal));
+            }
+        }
+        Ok(best.map(|(_, proposal)| proposal))
+    }
+
     fn remember(&mut self, env: &Environment, outcome: &Outcome) {
         let Some(reward) = outcome.reward else { return };
+        self.history.rewarded(&outcome.bits, reward);
         let transitions = transitions(env, outcome, reward);
         self.replay.set_capacity(self.config.replay_per_slot * transitions.len());
         transitions.into_iter().for_each(|transition| self.replay.push(transition));
@@ -135,15 +172,13 @@ impl Strategy for Ddpg {
     }
 
     fn propose(&mut self, env: &Environment) -> Result<Option<Proposal>, StrategyError> {
-        let mut proposal = Proposal::walk(env, |state| self.action(state, 1.0))?;
-        for attempt in 1..=MAX_ATTEMPTS {
-            if !self.known.contains(&env.project(&proposal.asked)) {
-                break;
-            }
-            let wider = WIDER.powi(attempt);
-            proposal = Proposal::walk(env, |state| self.action(state, wider))?;
-        }
-        self.known.insert(env.project(&proposal.asked));
+        let is_late = self.history.spent(self.budget) >= LOCAL_FROM;
+        let nearby = if is_late { self.beside_the_best(env)? } else { None };
+        let proposal = match nearby {
+            Some(proposal) => proposal,
+            None => self.drawn(env)?,
+        };
+        self.history.proposed(&env.project(&proposal.asked));
         self.proposed += 1;
         Ok(Some(proposal))
     }
@@ -152,14 +187,12 @@ impl Strategy for Ddpg {
         if outcome.reward.is_none() {
             return Ok(());
         }
-        self.known.insert(outcome.bits.clone());
         self.remember(env, outcome);
         self.learn(outcome.bits.len())
     }
 
     /// Fills the replay memory, lets the critic see all of it, and then has the actor do as the best of them did.
     fn learn_from(&mut self, env: &Environment, outcomes: &[Outcome]) -> Result<(), StrategyError> {
-        self.known.extend(outcomes.iter().map(|outcome| outcome.bits.clone()));
         outcomes.iter().for_each(|outcome| self.remember(env, outcome));
         let mut best: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.reward.is_some()).collect();
         best.sort_by(|a, b| b.reward.unwrap_or(0.0).total_cmp(&a.reward.unwrap_or(0.0)));
@@ -177,14 +210,13 @@ impl Strategy for Ddpg {
     }
 
     fn save(&self) -> Result<Blob, StrategyError> {
-        let mut known: Vec<Vec<Bits>> = self.known.iter().cloned().collect();
-        known.sort();
         let header = Header {
             rng: RngState::of(&self.rng),
             proposed: self.proposed,
             baseline: self.baseline.map(f64::to_bits),
             warm: self.warm,
-            known,
+            history: self.history.clone(),
+            known: Vec::new(),
             updates: self.networks.updates(),
             transitions: self.replay.len(),
             oldest: self.replay.oldest(),
@@ -209,7 +241,8 @@ impl Strategy for Ddpg {
         self.proposed = header.proposed;
         self.baseline = header.baseline.map(f64::from_bits);
         self.warm = header.warm;
-        self.known = header.known.into_iter().collect();
+        self.history = header.history;
+        header.known.iter().for_each(|bits| self.history.proposed(bits));
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::DdpgConfig;
 use super::adam::{Adam, concat};
 use super::replay::Transition;
-use crate::env::STATE_LEN;
+use crate::env::{STATE_LEN, State};
 use crate::torch::fill_uniform;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Reduction, TchError, Tensor};
@@ -63,6 +63,17 @@ impl ActorCritic {
     pub fn act(&self, state: &[f32]) -> Result<f64, TchError> {
         let state = Tensor::f_from_slice(state)?.f_view([1, -1])?;
         tch::no_grad(|| act(&self.actor, &state)?.f_double_value(&[0, 0]))
+    }
+
+    /// What the critic expects of these actions in these states, on average.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn value(&self, states: &[State], actions: &[f64]) -> Result<f64, TchError> {
+        let states = Tensor::f_from_slice(states.as_flattened())?.f_view([-1, STATE_LEN as i64])?;
+        let actions: Vec<f32> = actions.iter().map(|&action| action as f32).collect();
+        let actions = Tensor::f_from_slice(&actions)?.f_view([-1, 1])?;
+        tch::no_grad(|| value(&self.critic, &states, &actions)?.f_mean(Kind::Double)?.f_double_value(&[]))
     }
 
     /// One step of critic and actor on a batch, then the copies follow. `baseline` is subtracted from rewards.

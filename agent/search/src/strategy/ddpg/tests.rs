@@ -3,7 +3,7 @@ use crate::env::toy;
 
 fn agent(seed: u64) -> Ddpg {
     let config = DdpgConfig { warm_up: 3, batch: 16, updates_per_step: 2, ..DdpgConfig::for_budget(20) };
-    Ddpg::new(seed, config).expect("agent")
+    Ddpg::new(seed, config, 40).expect("agent")
 }
 
 /// The mean width: the more bits, the better.
@@ -91,13 +91,47 @@ fn an_obvious_reward_is_followed() {
 fn an_actor_that_is_sure_of_itself_still_proposes_news() {
     let env = toy::environment(Some(70), Some(300));
     let config = DdpgConfig { warm_sigma: 0.01, ..DdpgConfig::for_budget(20) };
-    let mut agent = Ddpg::new(3, config).expect("agent");
+    let mut agent = Ddpg::new(3, config, 20).expect("agent");
     let asked = env.space.uniform(Bits::Eight, Bits::Eight);
     let bits = env.project(&asked);
     let lesson = Outcome { proposal: Proposal::of_bits(&env, asked), bits, reward: Some(1.0), measured: None };
     agent.learn_from(&env, &[lesson]).expect("learns");
-    let ran: HashSet<_> = (0..20).map(|_| env.project(&episode(&mut agent, &env).asked)).collect();
+    let ran: std::collections::HashSet<_> = (0..20).map(|_| env.project(&episode(&mut agent, &env).asked)).collect();
     assert_eq!(ran.len(), 20);
+}
+
+#[test]
+fn late_proposals_lie_next_to_the_best_and_are_those_that_the_critic_values() {
+    let env = toy::environment(None, None);
+    let mut agent = agent(5);
+    while agent.history.spent(agent.budget) < LOCAL_FROM {
+        episode(&mut agent, &env);
+    }
+    let near = agent.history.clone().beside_the_best(&env);
+    let value = |bits: &Vec<Bits>| {
+        let proposal = Proposal::of_bits(&env, bits.clone());
+        agent.networks.value(&proposal.states, &proposal.actions).expect("valued")
+    };
+    let highest = near.iter().map(value).fold(f64::NEG_INFINITY, f64::max);
+    let proposal = agent.propose(&env).expect("proposes").expect("endless");
+    assert!(near.contains(&proposal.asked));
+    assert_eq!(agent.networks.value(&proposal.states, &proposal.actions).expect("valued"), highest);
+}
+
+#[test]
+fn a_checkpoint_from_before_there_was_a_history_still_says_what_is_known() {
+    let env = toy::environment(None, None);
+    let mut old = agent(6);
+    let ran: Vec<Vec<Bits>> = (0..4).map(|_| episode(&mut old, &env).asked).collect();
+    let mut blob = old.save().expect("saves");
+    let mut header: serde_json::Value = serde_json::from_str(&blob.header).expect("JSON");
+    let fields = header.as_object_mut().expect("an object");
+    fields.remove("history").expect("it is there");
+    fields.insert("known".into(), serde_json::to_value(&ran).expect("bits"));
+    blob.header = header.to_string();
+    let mut resumed = agent(99);
+    resumed.load(&blob).expect("loads");
+    assert!(ran.iter().all(|bits| resumed.history.knows(bits)));
 }
 
 #[test]
