@@ -53,9 +53,13 @@ impl Lab {
 
     /// The folder and its `hil.toml` alone; [`Lab::start_daemon`] follows when the test has arranged the rest.
     pub fn prepare(config: &str) -> Self {
+        Self::prepare_with(&repo().join("target/firmware"), config)
+    }
+
+    /// The same with the runners that lie in `firmware`.
+    pub fn prepare_with(firmware: &Path, config: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let address = format!("127.0.0.1:{}", free_port());
-        let firmware = repo().join("target/firmware");
         let head = format!("[daemon]\nlisten = \"{address}\"\nfirmware = \"{}\"\n", firmware.display());
         std::fs::write(folder.path().join("hil.toml"), head + config).expect("the folder is writable");
         Self { folder, daemon: None, address }

@@ -3,13 +3,18 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bitrack_image::{HEADER_LEN, Image};
 use bitrack_model::HostImage;
 use bitrack_tests::bare_board::BareBoard;
-use bitrack_tests::lab::{repo, shared_data};
+use bitrack_tests::lab::{Lab, repo, shared_data};
 use bitrack_tests::singles::candidates;
+use bitrack_tests::tiny;
 use bitrack_virtual_board::Machine;
+
+/// How long a small campaign may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Where runners lie, and the images that they are for.
 fn built(file: &str) -> PathBuf {
@@ -115,4 +120,43 @@ fn a_runner_with_certain_kernels_says_which_another_network_lacks() {
     assert!(said.contains("op ") && said.contains("the runner is built without "), "{said}");
     let Some((own, _)) = bound("KWS-8-8") else { return };
     board.load(&own);
+}
+
+/// Nothing that its search proposes can run, and no other start would change that: the campaign says so at once. When the runner is
+/// mended, what failed is measured again.
+#[test]
+fn a_campaign_on_another_networks_runner_fails_at_once_and_is_resumed_when_that_is_mended() {
+    let Some(elf) = runner("AD-8-8") else { return };
+    let firmware = tempfile::tempdir().expect("a temporary folder");
+    let put = |elf: PathBuf| fs::copy(elf, firmware.path().join("mps2-an386.elf")).expect("can be copied");
+    put(elf);
+    let mut lab = Lab::prepare_with(firmware.path(), "");
+    let (model, data) = tiny::write(lab.folder());
+    lab.append_config(&format!(
+        "[[board]]\nname = \"v1\"\ntype = \"mps2-an386\"\nvirtual = true\n[campaign.tiny]\nmodel = \"{}\"\ndata = \"{}\"\n\
+         budget = 4\nboard-types = [\"mps2-an386\"]\nstrategy = \"random\"\n\
+         limits = {{ flash = \"95%\", ram = \"90%\", latency = \"100%\" }}\n",
+        model.display(),
+        data.display()
+    ));
+    lab.start_daemon();
+    lab.ok(&["campaign", "start", "tiny"]);
+    let failed = lab.wait_for_campaign("tiny", &["finished", "failed"], PATIENCE);
+    let reason = failed["reason"].as_str().expect("it says why");
+    assert_eq!(failed["state"], "failed", "{reason}");
+    assert!(reason.contains("the runner was built for another image"), "{reason}");
+    assert!(reason.contains("hil campaign resume tiny"), "{reason}");
+    let failures = lab.query("SELECT class, what FROM failures");
+    let episodes = lab.query("SELECT idx FROM candidates");
+    assert!(episodes.len() <= 4, "the baselines and nothing else: {episodes:?}");
+    assert!(failures.iter().all(|failure| failure["what"] == "runner" && failure["class"] == "rig"), "{failures:?}");
+
+    put(repo().join("target/firmware/mps2-an386.elf"));
+    lab.kill_daemon();
+    lab.start_daemon();
+    lab.ok(&["campaign", "resume", "tiny"]);
+    let finished = lab.wait_for_campaign("tiny", &["finished", "failed"], PATIENCE);
+    assert_eq!(finished["state"], "finished", "{finished}");
+    let unmeasured = lab.query("SELECT idx, state FROM candidates WHERE state <> 'done'");
+    assert!(unmeasured.is_empty(), "{unmeasured:?}");
 }

@@ -200,7 +200,8 @@ pub async fn measure(
     if after == EpisodeState::Measuring {
         state.campaigns.measure(campaign, episode);
     }
-    let status = if before == EpisodeState::Proposed { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let begins = before != after && after == EpisodeState::Measuring;
+    let status = if begins { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(tell(&state, campaign, episode).await?)))
 }
 

@@ -52,6 +52,9 @@ pub enum Fault {
     // The rig's.
     #[error("{0}")]
     Rig(String),
+    /// Runner and image do not belong together: every candidate of the same agent would end like this one.
+    #[error("{0}")]
+    OtherRunner(BoardError),
     #[error("the rack is shutting down")]
     ShuttingDown,
 }
@@ -95,7 +98,7 @@ impl Fault {
                 Blame::Certain(C::Candidate)
             }
             Self::Run(_) | Self::WrongOutput(_) => Blame::InDoubt,
-            Self::Rig(_) | Self::ShuttingDown => Blame::Certain(C::Rig),
+            Self::Rig(_) | Self::OtherRunner(_) | Self::ShuttingDown => Blame::Certain(C::Rig),
             _ => Blame::Certain(C::Board),
         }
     }
@@ -115,6 +118,7 @@ impl Fault {
             Self::Emulator(_) => "emulator",
             Self::Run(_) => "run",
             Self::WrongOutput(_) => "verify",
+            Self::OtherRunner(_) => "runner",
             Self::Rig(_) | Self::ShuttingDown => "rig",
         }
     }
@@ -144,10 +148,10 @@ impl Fault {
 pub fn load_fault(error: ClientError) -> Fault {
     match error {
         ClientError::Board(e @ (BoardError::ForeignLayout { .. } | BoardError::UnknownImage { .. })) => {
-            Fault::Rig(e.to_string())
+            Fault::OtherRunner(e)
         }
         // A runner for another network: nothing is wrong with flash or candidate.
-        ClientError::Board(e @ BoardError::BadOp { what, .. }) if what.is_left_out() => Fault::Rig(e.to_string()),
+        ClientError::Board(e @ BoardError::BadOp { what, .. }) if what.is_left_out() => Fault::OtherRunner(e),
         ClientError::Board(BoardError::ArenaTooSmall { needed, have }) => Fault::TooBigForArena { needed, have },
         ClientError::Board(
             e @ (BoardError::BadMagic

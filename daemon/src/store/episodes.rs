@@ -26,7 +26,7 @@ pub enum Proposed {
 /// What may happen to an episode.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EpisodeEvent {
-    /// Its agent wants it measured.
+    /// Its agent wants it measured; once more, if boards or rig failed it.
     Measure,
     /// Every board type has an accepted measurement.
     Measured,
@@ -86,14 +86,14 @@ impl Db {
             .optional()?
             .ok_or_else(|| StoreError::NotFound(format!("episode {id}")))?;
         let to = match (state, event) {
-            (S::Proposed, E::Measure) => S::Measuring,
+            (S::Proposed | S::Failed, E::Measure) => S::Measuring,
             (S::Measuring, E::Measured) => S::Measured,
             (S::Measuring, E::Infeasible(_)) => S::Infeasible,
             (S::Measuring, E::Failed(_)) => S::Failed,
             (S::Measured, E::Rewarded(_)) => S::Done,
             (S::Infeasible, E::Rewarded(_)) if reward.is_none() => S::Infeasible,
             (S::Done | S::Infeasible, E::Rewarded(again)) if reward == Some(*again) => return Ok(state),
-            (S::Measuring | S::Measured | S::Done | S::Infeasible | S::Failed, E::Measure) => return Ok(state),
+            (S::Measuring | S::Measured | S::Done | S::Infeasible, E::Measure) => return Ok(state),
             (S::Measured, E::Measured) => return Ok(state),
             _ => return Err(StoreError::Conflict(format!("episode is {}: {event:?} is not possible", to_word(state)))),
         };
@@ -247,6 +247,10 @@ fn write_event(tx: &Transaction<'_>, id: i64, to: EpisodeState, event: &EpisodeE
         EpisodeEvent::Rewarded(reward) => (None, Some(*reward)),
         EpisodeEvent::Measure | EpisodeEvent::Measured => (None, None),
     };
+    if *event == EpisodeEvent::Measure {
+        // Why an earlier attempt failed is kept among the failures.
+        tx.execute("UPDATE episodes SET reason = NULL, finished_at = NULL WHERE id = ?1", [id])?;
+    }
     let ended = !matches!(event, EpisodeEvent::Measure | EpisodeEvent::Rewarded(_));
     tx.execute(
         "UPDATE episodes SET state = ?2, reason = coalesce(?3, reason), reward = coalesce(?4, reward),

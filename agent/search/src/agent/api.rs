@@ -76,6 +76,18 @@ pub struct Episode {
     pub failure: Option<Failure>,
 }
 
+impl Episode {
+    /// Whether boards or rig failed it.
+    pub fn is_failed(&self) -> bool {
+        self.candidate.state == EpisodeState::Failed
+    }
+
+    /// Whether its last failure was that the boards' runner is not for images like it.
+    pub fn ran_into_another_runner(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.what == "runner")
+    }
+}
+
 /// The episode's row.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CandidateRow {
@@ -131,6 +143,9 @@ pub struct Ticks {
 /// Why an episode has no measurement.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Failure {
+    /// What was being done, in a word.
+    #[serde(default)]
+    pub what: String,
     pub message: String,
 }
 

@@ -240,17 +240,36 @@ impl Session {
         })
     }
 
-    /// Waits until an episode is settled, and asks for its measurement again if it got lost.
+    /// Asks again for those of `indices` that boards or rig failed when an earlier agent asked: whoever resumes a campaign has
+    /// mended them.
     ///
     /// # Errors
     /// See [`AgentError`].
+    pub fn retry_failed(&mut self, indices: std::ops::Range<u32>) -> Result<(), AgentError> {
+        for index in indices {
+            if let Some(past) = self.history.get_mut(&index).filter(|past| past.is_failed()) {
+                tracing::info!(episode = index, "measuring it again: it failed by no fault of its own");
+                *past = self.client.measure(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until an episode is settled, and asks for its measurement again if it got lost.
+    ///
+    /// # Errors
+    /// See [`AgentError`]; [`AgentError::OtherRunner`] when what was waited for shows that no candidate can be measured.
     pub fn settle(&self, index: u32) -> Result<(Episode, Settled), AgentError> {
         let mut episode = match self.past(index) {
             Some(past) => past.clone(),
             None => self.client.wait(index)?,
         };
+        let is_old = self.past(index).is_some_and(Episode::is_failed);
         loop {
             match self.settled(&episode) {
+                Some(Settled::Failed(reason)) if !is_old && episode.ran_into_another_runner() => {
+                    return Err(AgentError::OtherRunner { campaign: self.start.name.clone(), reason });
+                }
                 Some(settled) => return Ok((episode, settled)),
                 None if episode.candidate.state == EpisodeState::Proposed => episode = self.client.measure(index)?,
                 None => episode = self.client.wait(index)?,

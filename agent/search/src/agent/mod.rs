@@ -67,7 +67,8 @@ pub enum AgentError {
     Strategy(#[from] StrategyError),
     /// A latency limit in percent of a network that could not be measured.
     #[error(
-        "the latency limit is relative to 8 bits everywhere, but that could not be measured: {reason}; give the limit in ticks"
+        "the latency limit is relative to 8 bits everywhere, but that could not be measured: {reason}; mend that and resume the campaign, \
+         or give the limit in ticks"
     )]
     NoReference {
         /// Why it has no latency.
@@ -79,6 +80,14 @@ pub enum AgentError {
         /// Failures in a row.
         count: usize,
         /// The last one's reason.
+        reason: String,
+    },
+    /// No candidate of this agent can run on the boards' runner.
+    #[error("nothing can be measured: {reason}; mend that, then: hil campaign resume {campaign}")]
+    OtherRunner {
+        /// The campaign's name.
+        campaign: String,
+        /// What the board said.
         reason: String,
     },
     /// Some finalists could not be measured, by no fault of their own.
@@ -123,6 +132,7 @@ impl AgentError {
             | Self::TooSlow(_)
             | Self::Strategy(_)
             | Self::NoReference { .. }
+            | Self::OtherRunner { .. }
             | Self::Unmeasured { .. }
             | Self::History { .. } => true,
         }

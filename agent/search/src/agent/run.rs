@@ -42,11 +42,12 @@ pub fn run(client: Client) -> Result<(), AgentError> {
     }
     tracing::info!(campaign = start.name, model = start.model, data = start.data, "preparing model and data");
     let builder = Source::load(Path::new(&start.model), &start.data)?.prepare(&options.preparation)?;
-    let session = Session::new(client, start, options, builder);
+    let mut session = Session::new(client, start, options, builder);
     if is_final {
         return finalists::run(&session);
     }
     check_limits(&session)?;
+    session.retry_failed(0..BASELINES)?;
     let limits = uniform_baselines(&session)?;
     let reference = reference(&session)?;
     let mut env = environment(&session, &limits)?;

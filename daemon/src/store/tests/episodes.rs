@@ -48,6 +48,21 @@ fn without_an_image_an_episode_is_infeasible_at_once_and_takes_one_reward() {
     assert!(matches!(db.episode_event(id, &rewarded(1.0)), Err(StoreError::Conflict(_))));
 }
 
+#[test]
+fn what_boards_or_rig_failed_may_be_measured_again() {
+    let (mut db, campaign) = furnished();
+    let id = new_episode(&mut db, campaign, 0);
+    db.episode_event(id, &EpisodeEvent::Measure).expect("legal");
+    db.episode_event(id, &EpisodeEvent::Failed("no board answers".into())).expect("legal");
+    assert_eq!(db.candidate(id).expect("there").reason.as_deref(), Some("no board answers"));
+    assert_eq!(db.episode_event(id, &EpisodeEvent::Measure).expect("legal"), EpisodeState::Measuring);
+    assert_eq!(db.candidate(id).expect("there").reason, None, "it may still become anything");
+    assert_eq!(db.measuring_episodes().expect("read").len(), 1, "a restarted daemon takes it up");
+    db.add_measurement(&measurement(Some(id), 100)).expect("stored");
+    db.episode_event(id, &EpisodeEvent::Measured).expect("legal");
+    assert_eq!(db.episode_event(id, &EpisodeEvent::Measure).expect("nothing happens"), EpisodeState::Measured);
+}
+
 fn any_event() -> impl Strategy<Value = EpisodeEvent> {
     prop_oneof![
         Just(EpisodeEvent::Measure),
