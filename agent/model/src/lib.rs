@@ -22,6 +22,7 @@ mod quantize;
 mod quantized;
 pub mod tflite;
 
+pub use bitrack_kernels::Variant;
 pub use bits::Bits;
 pub use calibrate::{Calibration, Histogram, RangeMethod};
 pub use dataset::{Dataset, Samples, Split};
@@ -29,7 +30,8 @@ pub use error::{Error, Result};
 pub use evaluate::{Evaluation, HostImage, evaluate};
 pub use float::{FloatModel, FloatWeights};
 pub use lower::{
-    Footprint, Image, LowerOptions, flash, footprint, kernels, lower, ram, ram_by_layer, scratch_by_layer,
+    Footprint, Image, LowerOptions, Site, Variants, flash, footprint, kernels, lower, ram, ram_by_layer,
+    scratch_by_layer, variants,
 };
 pub use plan::{Demand, MemoryPlan, plan};
 pub use policy::Policy;

@@ -5,8 +5,8 @@ mod common;
 use std::time::Instant;
 
 use bitrack_model::{
-    Bits, Dataset, FloatModel, Imported, LowerOptions, Policy, Quantizer, RangeMethod, Split, equalize, evaluate,
-    footprint, import, lower,
+    Bits, Dataset, FloatModel, Imported, LowerOptions, Policy, Quantizer, RangeMethod, Split, Variants, equalize,
+    evaluate, footprint, import, lower,
 };
 
 fn keyword_spotting() -> Option<(FloatModel, Dataset, Dataset)> {
@@ -47,7 +47,7 @@ fn post_training_accuracy_of_uniform_policies() {
             image.planned_peak
         );
         assert!(top1 >= least, "{weights}/{activations}: {top1} is below {least}");
-        let size = footprint(model.graph(), &policy, 2).expect("fits");
+        let size = footprint(model.graph(), &policy, 2, &Variants::default()).expect("fits");
         assert_eq!((size.flash, size.ram), (image.model_bytes, image.planned_peak));
     }
 }

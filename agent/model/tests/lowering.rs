@@ -3,8 +3,8 @@
 mod common;
 
 use bitrack_model::{
-    Bits, Dataset, HostImage, Imported, LowerOptions, Policy, Quantizer, RangeMethod, Samples, Split, footprint,
-    import, lower,
+    Bits, Dataset, HostImage, Imported, LowerOptions, Policy, Quantizer, RangeMethod, Samples, Split, Variants,
+    footprint, import, lower,
 };
 
 /// A quantizer on a few samples that look like nothing in particular: sizes do not depend on them.
@@ -43,7 +43,7 @@ fn the_footprint_is_known_exactly_before_lowering() {
         for (policy, align) in policies(&quantizer, 3).iter().zip([2, 2, 11]) {
             let options = LowerOptions { section_align_log2: align, ..LowerOptions::default() };
             let image = lower(&quantizer.quantize(policy).expect("fits"), &options).expect(path);
-            let size = footprint(quantizer.model().graph(), policy, align).expect("fits");
+            let size = footprint(quantizer.model().graph(), policy, align, &Variants::default()).expect("fits");
             assert_eq!((size.ram, size.flash), (image.planned_peak, image.model_bytes), "{path} {policy:?}");
         }
     }

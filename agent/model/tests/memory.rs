@@ -3,7 +3,7 @@
 mod common;
 
 use bitrack_model::graph::Graph;
-use bitrack_model::{Bits, FloatModel, Imported, Policy, footprint, import, ram_by_layer};
+use bitrack_model::{Bits, FloatModel, Imported, Policy, Variants, footprint, import, ram_by_layer};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -43,7 +43,9 @@ fn model(network: &Network) -> Option<FloatModel> {
 }
 
 fn arena(graph: &Graph, bits: Bits) -> usize {
-    footprint(graph, &Policy::uniform(graph, bits, bits), 2).expect("the policy is for this graph").ram
+    footprint(graph, &Policy::uniform(graph, bits, bits), 2, &Variants::default())
+        .expect("the policy is for this graph")
+        .ram
 }
 
 #[test]
@@ -72,8 +74,12 @@ fn plans_meet_the_bound_of_their_layers() {
         for _ in 0..POLICIES {
             let (weights, activations) = policies.new_tree(&mut runner).expect("no filter").current();
             let policy = Policy { weights, activations };
-            let planned = footprint(graph, &policy, 2).expect("the policy is for this graph").ram;
-            let least = *ram_by_layer(graph, &policy).expect("likewise").iter().max().expect("has layers");
+            let planned = footprint(graph, &policy, 2, &Variants::default()).expect("the policy is for this graph").ram;
+            let least = *ram_by_layer(graph, &policy, &Variants::default())
+                .expect("likewise")
+                .iter()
+                .max()
+                .expect("has layers");
             assert!(least <= planned, "{policy:?}: {planned} planned, {least} at one layer");
             met += usize::from(planned == least);
             excess = excess.max(1000 * (planned - least) / least);

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use bitrack_image::{Image, Op, OpKind, Tensor};
-use bitrack_kernels::{Needs, Overlay, add, conv2d, depthwise, fully_connected, pool, reshape, softmax};
+use bitrack_kernels::{Needs, Overlay, Variant, add, conv2d, depthwise, fully_connected, pool, reshape, softmax};
 use bitrack_reason::Reason;
 
 use crate::lacking;
@@ -23,9 +23,6 @@ pub fn op(image: &Image<'_>, index: u16) -> Result<(), Reason> {
     let Some(op) = &image.op(index) else { return Err(Reason::RecordMissing) };
     let Some(input) = &image.tensor(op.in0) else { return Err(Reason::NoFirstInput) };
     let Some(output) = &image.tensor(op.out) else { return Err(Reason::NoOutput) };
-    if op.variant != 0 {
-        return Err(Reason::Variant);
-    }
     if let Some(kernel) = needs(image, op, input, output)?.missing() {
         return Err(lacking::reason(kernel));
     }
@@ -51,10 +48,14 @@ pub fn needs_of(image: &Image<'_>, index: u16) -> Result<Needs, Reason> {
 #[inline(always)]
 fn needs(image: &Image<'_>, op: &Op, input: &Tensor, output: &Tensor) -> Result<Needs, Reason> {
     let (shape, requant) = (&conv_shape(op, input, output), plan::requant(op, output));
+    let variant = plan::variant(op)?;
     let Widths { input: in_bits, weights: w_bits, output: out_bits } = Widths::of(op, input, output)?;
     let needs = match op.kind {
-        OpKind::Conv2d => conv2d::needs(shape, requant, w_bits, in_bits, out_bits),
-        OpKind::DepthwiseConv2d => depthwise::needs(shape, requant, w_bits, out_bits),
+        OpKind::Conv2d => conv2d::needs(shape, variant, requant, w_bits, in_bits, out_bits).ok_or(Reason::Variant)?,
+        OpKind::DepthwiseConv2d => {
+            depthwise::needs(shape, variant, requant, w_bits, out_bits).ok_or(Reason::Variant)?
+        }
+        _ if variant != Variant::General => return Err(Reason::Variant),
         OpKind::FullyConnected => fully_connected::needs(&fc_shape(shape), requant, w_bits, in_bits, out_bits),
         OpKind::AveragePool => pool::average_needs(&pool_shape(shape), op.shift),
         OpKind::MaxPool => pool::max_needs(&pool_shape(shape)),
@@ -84,7 +85,7 @@ impl Plan<'_> {
                 if depthwise::BUILT && op.kind == OpKind::DepthwiseConv2d {
                     // Nothing but the number of channels is left to be wrong.
                     shape.validate_depthwise().map_err(|_| Reason::ChannelMultiplier)?;
-                    self.check_scratch(depthwise::scratch_len(shape, w.bits, in_bits, out_bits))?;
+                    self.check_scratch(depthwise::scratch_len(shape, self.variant, w.bits, in_bits, out_bits))?;
                     return check_weights(w.packed, depthwise::weights_len(shape, w.bits));
                 }
                 self.check_scratch(conv2d::scratch_len(shape, w.bits, in_bits, out_bits))?;
@@ -171,7 +172,7 @@ impl Plan<'_> {
         let (input, output) = (self.in_bits, self.out_bits);
         match &self.call {
             Call::Conv2d(shape, _) if conv2d::BUILT => Some(conv2d::overlay(shape, input, output)),
-            Call::Depthwise(shape, _) if depthwise::BUILT => depthwise::overlay(shape, input, output),
+            Call::Depthwise(shape, _) if depthwise::BUILT => depthwise::overlay(shape, self.variant, input, output),
             Call::AveragePool(shape, _) | Call::MaxPool(shape, _) if POOLS_BUILT => {
                 Some(pool::overlay(shape, input, output))
             }

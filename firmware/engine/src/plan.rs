@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use bitrack_image::{Image, Op, OpKind, Tensor};
 use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, PoolShape, Requant, Rescale, add, conv2d, depthwise, fully_connected, pool,
-    reshape, softmax,
+    Bits, Channel, ConvShape, FcShape, PoolShape, Requant, Rescale, Variant, add, conv2d, depthwise, fully_connected,
+    pool, reshape, softmax,
 };
 use bitrack_reason::Reason;
 
@@ -21,6 +21,7 @@ pub struct Plan<'i> {
     pub out_bits: Bits,
     pub in_zero: u8,
     pub requant: Requant,
+    pub variant: Variant,
     pub call: Call<'i>,
 }
 
@@ -69,7 +70,7 @@ impl<'i> Plan<'i> {
     /// asks for, each time it is resolved.
     ///
     /// # Errors
-    /// A record is missing, holds no width, or names what does not lie in the image or is not compiled in.
+    /// A record is missing, holds no width or variant, or names what does not lie in the image or is not compiled in.
     #[inline(never)]
     pub fn of(image: &Image<'i>, index: u16) -> Result<Self, Reason> {
         // By reference: records are looked at where they were read to, and not copied once more.
@@ -85,6 +86,7 @@ impl<'i> Plan<'i> {
             out_bits: widths.output,
             in_zero: input.zero,
             requant: requant(op, output),
+            variant: variant(op)?,
             call: call(image, op, input, output, widths)?,
         })
     }
@@ -93,6 +95,11 @@ impl<'i> Plan<'i> {
 /// The constants of an op's output.
 pub fn requant(op: &Op, output: &Tensor) -> Requant {
     Requant { shift: op.shift, out_zero: output.zero, act_min: op.act_min, act_max: op.act_max }
+}
+
+/// The variant that an op names, which need not exist for its shape.
+pub fn variant(op: &Op) -> Result<Variant, Reason> {
+    Variant::from_code(op.variant).ok_or(Reason::Variant)
 }
 
 /// How wide an op's values are.

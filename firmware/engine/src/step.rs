@@ -33,11 +33,12 @@ pub fn run(image: &Image<'_>, index: u16, arena: &mut [u8]) -> Result<Range<usiz
 /// The buffers are those of the plan, in an aligned arena of the length that a loaded image needs.
 #[inline(never)]
 unsafe fn run_kernel(plan: &Plan<'_>, call: &Call<'_>, input: Input<'_>, output: Output<'_>, scratch: Output<'_>) {
-    let Plan { in_bits, out_bits, in_zero, requant, .. } = *plan;
+    let Plan { in_bits, out_bits, in_zero, requant, variant, .. } = *plan;
     match call {
         Call::Conv2d(shape, weights) | Call::Depthwise(shape, weights) if conv2d::BUILT || depthwise::BUILT => {
             let args = ConvArgs {
                 shape: *shape,
+                variant,
                 in_bits,
                 w_bits: weights.bits,
                 out_bits,

@@ -80,7 +80,7 @@ pub struct Section {
 #[repr(C)]
 pub struct Op {
     pub kind: OpKind,
-    /// Which kernel of several for this operator; 0 is the default.
+    /// Which way of several to compute the operator, by the kernels' number; 0 is the general one, which there is for every op.
     pub variant: u8,
     /// 2, 4 or 8 where the operator has weights, else 0.
     pub w_bits: u8,

@@ -6,13 +6,16 @@ use crate::columns::{Order, Windows, as_words};
 use crate::error::{check_len, check_words};
 use crate::matmul::{Columns, Panel, layout};
 use crate::parts::Parts;
+use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvShape, Kernel, KernelError, Needs, activations, built};
+use crate::{Bits, ConvShape, Kernel, KernelError, Needs, Variant, activations, built};
 
 /// Operands of a convolution or depthwise convolution.
 pub struct ConvArgs<'a> {
     /// The shape; depthwise wants `in_c == out_c`.
     pub shape: ConvShape,
+    /// One that exists for the operator and this shape.
+    pub variant: Variant,
     /// Width of `input`.
     pub in_bits: Bits,
     /// Width of `weights`.
@@ -42,7 +45,7 @@ impl ConvArgs<'_> {
         &self,
         weights_len: usize,
         scratch_len: usize,
-        overlay: fn(&ConvShape, Bits, Bits) -> Option<Overlay>,
+        overlay: fn(&ConvShape, Variant, Bits, Bits) -> Option<Overlay>,
     ) -> Result<(), KernelError> {
         self.requant.validate(self.out_bits)?;
         if self.in_zero > self.in_bits.max_activation() {
@@ -54,7 +57,8 @@ impl ConvArgs<'_> {
         check_words((self.weights, weights_len), (&self.scratch, scratch_len))?;
         buffers::check_overlay(&self.input, &self.scratch, || None)?;
         buffers::check_apart(&self.output, &self.scratch)?;
-        buffers::check_overlay(&self.input, &self.output, || overlay(&self.shape, self.in_bits, self.out_bits))
+        let overlay = || overlay(&self.shape, self.variant, self.in_bits, self.out_bits);
+        buffers::check_overlay(&self.input, &self.output, overlay)
     }
 }
 
@@ -89,8 +93,36 @@ pub const BUILT: bool = Kernel::Conv2dW8.is_built()
     || Kernel::Conv2dW2A8.is_built()
     || Kernel::Conv2dW2Narrow.is_built();
 
-/// What must be compiled in beside the widths of input and output.
-pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, in_bits: Bits, out_bits: Bits) -> Needs {
+/// Values under a window up to which sums of narrow activations fit 16 bits.
+const MAX_NARROW: usize = 8192;
+
+/// Whether there is a variant for a shape: [`Variant::General`] always, [`Variant::Pixels`] for pointwise convolutions whose pixels are
+/// whole bytes and whole groups on the way in and whole quads on the way out.
+pub const fn exists(variant: Variant, shape: &ConvShape, in_bits: Bits) -> bool {
+    match variant {
+        Variant::General => true,
+        // A build without says so to whoever names it.
+        Variant::Pixels if !Kernel::Conv2dPixels.is_built() => true,
+        Variant::Pixels => {
+            let whole = match Order::of_windows(shape, in_bits) {
+                Order::Fours => matches!(in_bits, Bits::B8),
+                Order::Eights => shape.k_len() <= MAX_NARROW,
+            };
+            whole && shape.is_pointwise() && (shape.out_c as usize).is_multiple_of(QUAD)
+        }
+        Variant::Rows | Variant::Map => false,
+    }
+}
+
+/// What must be compiled in beside the widths of input and output; `None` for a variant that does not [exist](exists).
+pub const fn needs(
+    shape: &ConvShape,
+    variant: Variant,
+    requant: Requant,
+    w_bits: Bits,
+    in_bits: Bits,
+    out_bits: Bits,
+) -> Option<Needs> {
     let kernel = match (w_bits, in_bits) {
         (Bits::B8, _) => Kernel::Conv2dW8,
         (Bits::B4, Bits::B8) => Kernel::Conv2dW4A8,
@@ -99,12 +131,15 @@ pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, in_bits: B
         (Bits::B2, _) => Kernel::Conv2dW2Narrow,
     };
     if !BUILT {
-        return Needs::of(kernel);
+        return Some(Needs::of(kernel));
+    }
+    if !exists(variant, shape, in_bits) {
+        return None;
     }
     let in_fours = NARROW && !matches!(in_bits, Bits::B8) && matches!(Order::of_windows(shape, in_bits), Order::Fours);
     let needs = Needs::of(kernel).and_if(in_fours, Kernel::PartialQuads);
     let needs = needs.and_outputs(shape.out_c as usize, Kernel::PartialQuads, k4(shape), requant, out_bits);
-    needs.and_if(shape.is_pointwise(), Kernel::Conv2dPixels)
+    Some(needs.and_if(matches!(variant, Variant::Pixels), Kernel::Conv2dPixels))
 }
 
 /// How the output may lie over the input: two pixels at a time, in order, windows are expanded to scratch before their outputs are
@@ -127,8 +162,11 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
 fn check(args: &ConvArgs<'_>) -> Result<(), KernelError> {
     let ConvArgs { shape, in_bits, w_bits, out_bits, .. } = args;
     shape.validate()?;
+    if !exists(args.variant, shape, *in_bits) {
+        return Err(KernelError::constant("variant"));
+    }
     let scratch_len = scratch_len(shape, *w_bits, *in_bits, *out_bits);
-    let overlay = |shape: &ConvShape, input, output| Some(overlay(shape, input, output));
+    let overlay = |shape: &ConvShape, _, input, output| Some(overlay(shape, input, output));
     args.validate(weights_len(shape, *w_bits), scratch_len, overlay)
 }
 
@@ -155,7 +193,10 @@ unsafe fn compute(mut args: ConvArgs<'_>) {
     let pixel_bytes = activations::pixel_bytes(usize::from(shape.out_c), out_bits);
     // SAFETY: scratch lies apart from all that is touched otherwise.
     let words = as_words(unsafe { args.scratch.bytes() }).part_mut(..k4(&shape));
-    let done = pixels_side_by_side(&panel, &windows, words, &args.output);
+    let done = match args.variant {
+        Variant::Pixels => pixels_side_by_side(&panel, &windows, words, &args.output),
+        _ => 0,
+    };
     let mut pixels = windows.walk().skip(done);
     let mut at = done * pixel_bytes;
     while let Some(first) = pixels.next() {
@@ -169,7 +210,7 @@ unsafe fn compute(mut args: ConvArgs<'_>) {
     requant.clamp_tensor(unsafe { args.output.bytes() }, usize::from(shape.out_c), out_bits);
 }
 
-/// Runs as many pixels of a pointwise convolution as there is a faster way for; returns their number.
+/// Runs all pixels but a last odd one, and those whose groups would reach beyond the input; returns their number.
 #[cfg(target_arch = "arm")]
 fn pixels_side_by_side(panel: &Panel<'_>, windows: &Windows<'_>, words: &mut [u32], output: &Output<'_>) -> usize {
     if !Kernel::Conv2dPixels.is_built() {
@@ -178,7 +219,7 @@ fn pixels_side_by_side(panel: &Panel<'_>, windows: &Windows<'_>, words: &mut [u3
     windows.row().map_or(0, |row| panel.pixels(&row, words, output))
 }
 
-/// There is none here.
+/// The host takes them two by two.
 #[cfg(not(target_arch = "arm"))]
 fn pixels_side_by_side(_: &Panel<'_>, _: &Windows<'_>, _: &mut [u32], _: &Output<'_>) -> usize {
     0

@@ -18,10 +18,10 @@
 #![cfg_attr(not(test), no_std)]
 #![warn(missing_docs)]
 
-/// The revision of everything `pack` and the channel constants promise to `run`. An image packed by one revision means
+/// The revision of everything `pack`, the channel constants and the numbers of variants promise to `run`. An image packed by one revision means
 /// nothing to another, so images carry it and a runner refuses a foreign one. Raise it with every change of a layout;
 /// `tests/layout.rs` notices when that was forgotten.
-pub const LAYOUT: u16 = 5;
+pub const LAYOUT: u16 = 6;
 
 pub mod activations;
 pub mod add;
@@ -43,6 +43,7 @@ pub mod reshape;
 mod runs;
 mod shape;
 pub mod softmax;
+mod variant;
 
 pub use bits::Bits;
 pub use buffers::{Arena, Input, Output, Overlay};
@@ -52,3 +53,4 @@ pub use error::KernelError;
 pub use fully_connected::FcArgs;
 pub use requant::{Channel, Requant, Rescale, requantize};
 pub use shape::{ConvShape, FcShape, PoolShape, ShapeError};
+pub use variant::Variant;

@@ -6,7 +6,7 @@ mod harness;
 #[path = "harness/shapes.rs"]
 mod shapes;
 
-use bitrack_kernels::{Bits, ConvShape, FcShape, KernelError};
+use bitrack_kernels::{Bits, ConvShape, FcShape, KernelError, Variant};
 use harness::overlay::{Buffers, Place};
 use harness::{Case, Fill, Op, Setting, all_widths, check, check_overlaid};
 use proptest::prelude::*;
@@ -16,7 +16,8 @@ use shapes::conv;
 fn check_all_widths(op: Op, seed: u64) {
     for (index, (w_bits, in_bits, out_bits)) in all_widths().enumerate() {
         for fill in [Fill::Uniform, Fill::Extreme] {
-            let setting = Setting { w_bits, in_bits, out_bits, fill, offset: index % 4, seed };
+            let setting =
+                Setting { variant: Variant::General, w_bits, in_bits, out_bits, fill, offset: index % 4, seed };
             if let Err(difference) = check(op, setting).and_then(|()| check_overlaid(op, setting)) {
                 panic!("{difference}");
             }
@@ -104,7 +105,8 @@ proptest! {
 fn the_harness_sees_swapped_nibbles() {
     let op = Op::Conv(conv([3, 3, 8], [3, 3], [1, 1], [1, 1, 1, 1], 8));
     let (w_bits, in_bits, out_bits) = (Bits::B4, Bits::B8, Bits::B8);
-    let setting = Setting { w_bits, in_bits, out_bits, fill: Fill::Uniform, offset: 0, seed: 7 };
+    let setting =
+        Setting { variant: Variant::General, w_bits, in_bits, out_bits, fill: Fill::Uniform, offset: 0, seed: 7 };
     let mut case = Case::new(op, setting);
     case.weights.get_mut().iter_mut().for_each(|byte| *byte = byte.rotate_left(4));
     case.run();
@@ -115,7 +117,15 @@ fn the_harness_sees_swapped_nibbles() {
 fn the_harness_sees_a_byte_beyond_the_buffer() {
     let op = Op::Conv(conv([3, 3, 8], [1, 1], [1, 1], [0; 4], 8));
     let bits = Bits::B8;
-    let setting = Setting { w_bits: bits, in_bits: bits, out_bits: bits, fill: Fill::Uniform, offset: 0, seed: 7 };
+    let setting = Setting {
+        variant: Variant::General,
+        w_bits: bits,
+        in_bits: bits,
+        out_bits: bits,
+        fill: Fill::Uniform,
+        offset: 0,
+        seed: 7,
+    };
     let mut case = Case::new(op, setting);
     case.run();
     assert_eq!(case.verify(), Ok(()));
@@ -130,7 +140,8 @@ fn the_harness_sees_a_byte_beyond_the_buffer() {
 fn closer_overlays_are_refused() {
     let same = conv([5, 5, 8], [3, 3], [1, 1], [1, 1, 1, 1], 8);
     let (w_bits, in_bits, out_bits) = (Bits::B8, Bits::B8, Bits::B8);
-    let setting = Setting { w_bits, in_bits, out_bits, fill: Fill::Uniform, offset: 0, seed: 7 };
+    let setting =
+        Setting { variant: Variant::General, w_bits, in_bits, out_bits, fill: Fill::Uniform, offset: 0, seed: 7 };
     let mut refused = 0;
     for op in [Op::Conv(same), Op::Depthwise(same), Op::Fc(FcShape { in_features: 24, out_features: 8 })] {
         for place in Place::ALL {

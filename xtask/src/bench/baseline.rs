@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn rows(instructions: u64) -> Vec<Row> {
-        let row = |(w, a)| Row::parse(&format!("KWS,pw1,conv,shape,{w},{a},512000,{instructions},0")).unwrap();
+        let row = |(w, a)| Row::parse(&format!("KWS,pw1,conv,shape,{w},{a},512000,{instructions},0,pixels,1")).unwrap();
         BITS.map(row).to_vec()
     }
 

@@ -38,15 +38,19 @@ pub struct Row {
     pub macs: u64,
     pub instructions: u64,
     pub scratch_bytes: u64,
+    pub variant: String,
+    /// Whether that is what a compiler takes which knows no better.
+    pub usual: bool,
     /// By the model of `firmware/kernels/cycles`.
     pub cycles: Option<u64>,
 }
 
 impl Row {
-    /// Reads `network,layer,op,shape,wbits,abits,macs,instructions,scratch`.
+    /// Reads `network,layer,op,shape,wbits,abits,macs,instructions,scratch,variant,usual`.
     pub fn parse(line: &str) -> Option<Row> {
         let fields: Vec<&str> = line.split(',').collect();
-        let [network, layer, op, shape, weight_bits, activation_bits, macs, instructions, scratch] = fields[..] else {
+        let [network, layer, op, shape, ref numbers @ ..] = fields[..] else { return None };
+        let [weight_bits, activation_bits, macs, instructions, scratch, variant, usual] = numbers[..] else {
             return None;
         };
         Some(Row {
@@ -59,6 +63,8 @@ impl Row {
             macs: macs.parse().ok()?,
             instructions: instructions.parse().ok()?,
             scratch_bytes: scratch.parse().ok()?,
+            variant: variant.to_owned(),
+            usual: usual == "1",
             cycles: None,
         })
     }
@@ -79,6 +85,7 @@ impl Row {
             layer: String::from("TOTAL"),
             op: String::from("model"),
             shape: String::new(),
+            variant: String::new(),
             macs: layers.iter().map(|row| row.macs).sum(),
             instructions: layers.iter().map(|row| row.instructions).sum(),
             scratch_bytes: layers.iter().map(|row| row.scratch_bytes).max().unwrap_or(0),
@@ -90,7 +97,7 @@ impl Row {
 
 /// Column names, those of published comparisons of these networks.
 pub const CSV_HEAD: &str = "anchor,version_commit,cpu,model,layer,op,shape,wbits,abits,macs,instructions,instr_per_mac,\
-                            verified,scratch_bytes,est_m4_cycles_0ws";
+                            verified,scratch_bytes,est_m4_cycles_0ws,variant";
 
 /// A row as CSV; `revision` is the source's.
 pub fn csv(row: &Row, cpu: Cpu, revision: &str) -> String {
@@ -98,9 +105,9 @@ pub fn csv(row: &Row, cpu: Cpu, revision: &str) -> String {
     let rate = row.per_mac().map_or(String::new(), |rate| format!("{rate:.3}"));
     let verified = if row.layer == "TOTAL" { "sum of layers" } else { "bit-exact" };
     let cycles = row.cycles.map_or(String::new(), |cycles| cycles.to_string());
-    let Row { weight_bits, activation_bits, macs, instructions, scratch_bytes, .. } = row;
+    let Row { weight_bits, activation_bits, macs, instructions, scratch_bytes, variant, .. } = row;
     let numbers = format!("{weight_bits},{activation_bits},{macs},{instructions},{rate}");
-    writeln!(line, ",{numbers},{verified},{scratch_bytes},{cycles}").expect("a string takes everything");
+    writeln!(line, ",{numbers},{verified},{scratch_bytes},{cycles},{variant}").expect("a string takes everything");
     line
 }
 
@@ -108,13 +115,13 @@ pub fn csv(row: &Row, cpu: Cpu, revision: &str) -> String {
 mod tests {
     use super::*;
 
-    const LINE: &str = "KWS DS-CNN,pw1,conv,25x5x64->25x5x64 k1x1 s1,4,8,512000,400000,256";
+    const LINE: &str = "KWS DS-CNN,pw1,conv,25x5x64->25x5x64 k1x1 s1,4,8,512000,400000,256,pixels,1";
 
     #[test]
     fn a_row_keeps_its_columns() {
         let row = Row { cycles: Some(7), ..Row::parse(LINE).unwrap() };
         let expected = "bitrack,abc,cortex-m4,KWS DS-CNN,pw1,conv,25x5x64->25x5x64 k1x1 s1,4,8,512000,400000,0.781,\
-                        bit-exact,256,7\n";
+                        bit-exact,256,7,pixels\n";
         assert_eq!(csv(&row, Cpu::M4, "abc"), expected);
         assert_eq!(CSV_HEAD.split(',').count(), expected.split(',').count());
         assert_eq!(Row::parse("# 2430 cases"), None);

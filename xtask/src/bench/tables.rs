@@ -15,9 +15,10 @@ pub fn layers<'a>(rows: &'a [Row], network: &str, bits: (u8, u8)) -> Vec<&'a Row
     rows.iter().filter(|row| row.network == network && row.bits() == bits).collect()
 }
 
-/// All networks' sums that a set of rows has.
+/// All networks' sums that a set of rows has, of the usual variants.
 pub fn totals(rows: &[Row]) -> Vec<Row> {
-    let all = NETWORKS.iter().flat_map(|(name, _)| BITS.map(|bits| layers(rows, name, bits)));
+    let usual = |rows: Vec<_>| rows.into_iter().filter(|row: &&Row| row.usual).collect::<Vec<_>>();
+    let all = NETWORKS.iter().flat_map(|(name, _)| BITS.map(|bits| usual(layers(rows, name, bits))));
     all.filter_map(|layers| Row::total(&layers)).collect()
 }
 
@@ -95,4 +96,41 @@ pub fn print_layers(rows: &[Row]) {
         }
         println!();
     }
+}
+
+/// Widths at which all variants are counted.
+const VARIANT_BITS: [(u8, u8); 3] = [(8, 8), (4, 4), (2, 2)];
+
+/// Instructions, estimated cycles and bytes of scratch of shapes for which there are several variants, the usual one first.
+pub fn print_variants(usual: &[Row], others: &[Row]) {
+    println!("\nvariants: instructions (estimated cycles) by w/a, and scratch in bytes at 8/8");
+    let mut done: Vec<&str> = Vec::new();
+    for first in usual.iter().filter(|row| row.bits() == VARIANT_BITS[0]) {
+        let of_layer = |row: &&Row| (&row.network, &row.layer) == (&first.network, &first.layer);
+        let rows: Vec<&Row> = usual.iter().chain(others).filter(of_layer).collect();
+        if done.contains(&first.shape.as_str()) || rows.iter().all(|row| row.usual) {
+            continue;
+        }
+        done.push(&first.shape);
+        let mut names: Vec<&str> = Vec::new();
+        for row in &rows {
+            if !names.contains(&row.variant.as_str()) {
+                names.push(&row.variant);
+            }
+        }
+        names.iter().for_each(|name| print_variant(first, name, &rows));
+    }
+}
+
+fn print_variant(layer: &Row, name: &str, rows: &[&Row]) {
+    print!("{:<8}{:<34}{name:<10}", layer.op, layer.shape);
+    let of = |bits| rows.iter().find(|row| row.variant == name && row.bits() == bits);
+    for bits in VARIANT_BITS {
+        let cell = of(bits).map_or(String::from("-"), |row| {
+            let cycles = row.cycles.map_or(String::from("-"), |cycles| cycles.to_string());
+            format!("{} ({cycles})", row.instructions)
+        });
+        print!("{cell:>22}");
+    }
+    println!("{:>8}", of(VARIANT_BITS[0]).map_or(0, |row| row.scratch_bytes));
 }

@@ -1,6 +1,6 @@
 //! A layer in the kernels' words: shapes, and how many bytes they want.
 
-use bitrack_kernels::{ConvShape, FcShape, Overlay, PoolShape, add, conv2d, depthwise, fully_connected, pool};
+use bitrack_kernels::{ConvShape, FcShape, Overlay, PoolShape, Variant, add, conv2d, depthwise, fully_connected, pool};
 
 use crate::bits::Bits;
 use crate::graph::{Graph, Layer, Op, TensorId};
@@ -51,33 +51,43 @@ impl WeightKernel {
         done.map(|()| packed).map_err(|error| error.to_string())
     }
 
-    fn scratch_len(&self, weights: Bits, input: Bits, output: Bits) -> usize {
+    /// Whether it has a variant, for inputs of `input` bits and accumulators that are shifted left so far.
+    pub fn has(&self, variant: Variant, input: Bits, shift: u8) -> bool {
+        match self {
+            Self::Conv2d(shape) => conv2d::exists(variant, shape, input.into()),
+            Self::Depthwise(shape) => depthwise::exists(variant, shape, shift),
+            Self::FullyConnected(_) => variant == Variant::General,
+        }
+    }
+
+    fn scratch_len(&self, variant: Variant, weights: Bits, input: Bits, output: Bits) -> usize {
         let (w, i, o) = (weights.into(), input.into(), output.into());
         match self {
             Self::Conv2d(shape) => conv2d::scratch_len(shape, w, i, o),
-            Self::Depthwise(shape) => depthwise::scratch_len(shape, w, i, o),
+            Self::Depthwise(shape) => depthwise::scratch_len(shape, variant, w, i, o),
             Self::FullyConnected(shape) => fully_connected::scratch_len(shape, w, i, o),
         }
     }
 
     /// How the output may lie over the input.
-    fn overlay(&self, input: Bits, output: Bits) -> Option<Overlay> {
+    fn overlay(&self, variant: Variant, input: Bits, output: Bits) -> Option<Overlay> {
         match self {
             Self::Conv2d(shape) => Some(conv2d::overlay(shape, input.into(), output.into())),
-            Self::Depthwise(shape) => depthwise::overlay(shape, input.into(), output.into()),
+            Self::Depthwise(shape) => depthwise::overlay(shape, variant, input.into(), output.into()),
             Self::FullyConnected(_) => None,
         }
     }
 }
 
-/// What a layer asks of the arena. `tensors` has the bits of every tensor of the graph.
-pub fn demand(graph: &Graph, layer: &Layer, tensors: &[Bits], weights: Option<Bits>) -> Demand {
+/// What a layer asks of the arena by one of its variants. `tensors` has the bits of every tensor of the graph.
+pub fn demand(graph: &Graph, layer: &Layer, variant: Variant, tensors: &[Bits], weights: Option<Bits>) -> Demand {
     let kernel = WeightKernel::of(graph, layer);
     let (input, output) = (tensors[layer.inputs[0].0], tensors[layer.output.0]);
-    let scratch = kernel.zip(weights).map_or(0, |(kernel, weights)| kernel.scratch_len(weights, input, output));
+    let scratch =
+        kernel.zip(weights).map_or(0, |(kernel, weights)| kernel.scratch_len(variant, weights, input, output));
     let bytes = |id: TensorId| tensor_bytes(graph, id, tensors[id.0]);
     let output_over = match (kernel, layer.op) {
-        (Some(kernel), _) => vec![kernel.overlay(input, output)],
+        (Some(kernel), _) => vec![kernel.overlay(variant, input, output)],
         (None, Op::AveragePool { .. } | Op::MaxPool { .. }) => {
             vec![pool_shape(graph, layer).map(|shape| pool::overlay(&shape, input.into(), output.into()))]
         }

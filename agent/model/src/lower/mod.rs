@@ -3,18 +3,23 @@
 mod constants;
 mod footprint;
 mod geometry;
+mod variants;
 
 pub use footprint::{Footprint, flash, footprint, ram, ram_by_layer, scratch_by_layer};
+pub use variants::{Site, Variants};
 
 use bitrack_image::builder::{ImageSpec, OpSpec, VectorSpec};
 use bitrack_image::{NO_TENSOR, Op, Tensor};
+use bitrack_kernels::Variant;
+use geometry::WeightKernel;
+use variants::bearing;
 
 use crate::bits::Bits;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::HostImage;
 use crate::graph::{Layer, TensorId};
-use crate::plan::{MemoryPlan, plan};
+use crate::plan::{Demand, MemoryPlan, plan};
 use crate::quantized::QuantizedModel;
 
 /// Choices that change an image's bytes but not what it computes.
@@ -25,13 +30,15 @@ pub struct LowerOptions<'a> {
     pub section_align_log2: u8,
     /// Names the model in the header, such as [`crate::FloatModel::id`].
     pub model_id: u64,
+    /// By which variants ops are computed.
+    pub variants: Variants,
     /// The first this many samples of a data set become test vectors: input, expected output, CRC of every op's output.
     pub vectors: Option<(&'a Dataset, usize)>,
 }
 
 impl Default for LowerOptions<'_> {
     fn default() -> Self {
-        Self { section_align_log2: 2, model_id: 0, vectors: None }
+        Self { section_align_log2: 2, model_id: 0, variants: Variants::default(), vectors: None }
     }
 }
 
@@ -64,6 +71,19 @@ pub fn lower(model: &QuantizedModel, options: &LowerOptions<'_>) -> Result<Image
     Ok(Image { bytes, planned_peak, model_bytes })
 }
 
+/// The variant of every op of an image.
+///
+/// # Errors
+/// [`Error::Image`] when the bytes are no image, [`Error::Engine`] when an op names no variant that there is.
+pub fn variants(image: &[u8]) -> Result<Vec<Variant>> {
+    let image = bitrack_image::Image::parse(image)?;
+    let named = |(index, op): (usize, Op)| {
+        let unknown = || Error::Engine(format!("op {index} names kernel variant {}, which does not exist", op.variant));
+        Variant::from_code(op.variant).ok_or_else(unknown)
+    };
+    image.ops().enumerate().map(named).collect()
+}
+
 /// The kernels that an image needs, by the names of their cargo features: for a runner that leaves out the others.
 ///
 /// # Errors
@@ -78,8 +98,13 @@ fn image_spec(model: &QuantizedModel, options: &LowerOptions<'_>) -> Result<Imag
     let graph = model.graph();
     let bits: Vec<Bits> = model.tensors().iter().map(|q| q.bits).collect();
     let weight_bits: Vec<Option<Bits>> = (0..graph.layers.len()).map(|i| model.weights(i).map(|w| w.bits)).collect();
-    let plan = plan(graph, &bits, &footprint::demands(graph, &bits, &weight_bits));
-    let ops = (0..graph.layers.len()).map(|index| op_spec(model, index, &plan)).collect::<Result<Vec<_>>>()?;
+    let demands = footprint::demands(graph, &options.variants, &bits, &weight_bits);
+    let plan = plan(graph, &bits, &demands);
+    let op = |(index, demand): (usize, &Demand)| {
+        let picked = footprint::picked(graph, &options.variants, index, &bits, weight_bits[index]);
+        op_spec(model, index, picked, (demand.scratch, plan.scratch[index]))
+    };
+    let ops = demands.iter().enumerate().map(op).collect::<Result<Vec<_>>>()?;
     Ok(ImageSpec {
         tensors: (0..graph.tensors.len()).map(|t| tensor(model, TensorId(t), &plan)).collect(),
         ops,
@@ -106,19 +131,23 @@ fn tensor(model: &QuantizedModel, id: TensorId, plan: &MemoryPlan) -> Tensor {
     }
 }
 
-fn op_spec(model: &QuantizedModel, index: usize, plan: &MemoryPlan) -> Result<OpSpec> {
+/// `scratch` has its bytes and where they lie.
+fn op_spec(model: &QuantizedModel, index: usize, picked: Variant, scratch: (usize, usize)) -> Result<OpSpec> {
     let layer = &model.graph().layers[index];
     let constants =
         constants::of(model, index).map_err(|reason| Error::Quantization { layer: layer.name.clone(), reason })?;
-    let bits: Vec<Bits> = model.tensors().iter().map(|q| q.bits).collect();
-    let scratch_len = geometry::demand(model.graph(), layer, &bits, model.weights(index).map(|w| w.bits)).scratch;
+    let input = model.tensors()[layer.inputs[0].0].bits;
+    let kernel = WeightKernel::of(model.graph(), layer);
+    let variant = kernel.map_or(picked, |kernel| bearing(&kernel, picked, input, constants.shift));
+    let (scratch_len, scratch_off) = scratch;
     let op = Op {
+        variant: variant.code(),
         w_bits: model.weights(index).map_or(0, |w| w.bits.get()),
         shift: constants.shift,
         in1: layer.inputs.get(1).map_or(NO_TENSOR, |id| id.0 as u16),
         act_min: constants.act_min,
         act_max: constants.act_max,
-        scratch_off: if scratch_len > 0 { plan.scratch[index] as u32 } else { 0 },
+        scratch_off: if scratch_len > 0 { scratch_off as u32 } else { 0 },
         scratch_len: scratch_len as u32,
         params: constants.params,
         ..window_op(layer)

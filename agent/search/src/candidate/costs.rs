@@ -1,7 +1,7 @@
 //! Footprints by `bitrack-model`'s exact arithmetic.
 
 use crate::env::{Costs, Space};
-use bitrack_model::{Bits, flash, ram, ram_by_layer, scratch_by_layer};
+use bitrack_model::{Bits, Variants, flash, ram, ram_by_layer, scratch_by_layer};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,14 +15,15 @@ const OWN: &str = "the space makes policies for its own graph";
 pub struct ModelCosts {
     space: Space,
     section_align_log2: u8,
+    variants: Variants,
     /// RAM of choices that were planned: searches ask for the same ones again and again.
     plans: Mutex<HashMap<Vec<Bits>, u64>>,
 }
 
 impl ModelCosts {
-    /// Costs of choices within a space.
-    pub fn new(space: Space, section_align_log2: u8) -> Self {
-        Self { space, section_align_log2, plans: Mutex::default() }
+    /// Costs of choices within a space, of images made of these variants.
+    pub fn new(space: Space, section_align_log2: u8, variants: Variants) -> Self {
+        Self { space, section_align_log2, variants, plans: Mutex::default() }
     }
 }
 
@@ -36,7 +37,7 @@ impl Costs for ModelCosts {
         if let Some(&known) = plans().get(bits) {
             return known;
         }
-        let planned = ram(self.space.graph(), &self.space.policy(bits)).expect(OWN) as u64;
+        let planned = ram(self.space.graph(), &self.space.policy(bits), &self.variants).expect(OWN) as u64;
         let mut plans = plans();
         if plans.len() >= MAX_PLANS {
             plans.clear();
@@ -46,12 +47,12 @@ impl Costs for ModelCosts {
     }
 
     fn layer_ram(&self, bits: &[Bits]) -> Vec<u64> {
-        let ram = ram_by_layer(self.space.graph(), &self.space.policy(bits)).expect(OWN);
+        let ram = ram_by_layer(self.space.graph(), &self.space.policy(bits), &self.variants).expect(OWN);
         ram.into_iter().map(|bytes| bytes as u64).collect()
     }
 
     fn layer_scratch(&self, bits: &[Bits]) -> Vec<u64> {
-        let scratch = scratch_by_layer(self.space.graph(), &self.space.policy(bits)).expect(OWN);
+        let scratch = scratch_by_layer(self.space.graph(), &self.space.policy(bits), &self.variants).expect(OWN);
         scratch.into_iter().map(|bytes| bytes as u64).collect()
     }
 }

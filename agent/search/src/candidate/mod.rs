@@ -15,7 +15,7 @@ pub use source::{CandidateError, Preparation, Source};
 use crate::data::{Splits, Test, Validation};
 use crate::env::Space;
 use crate::qat::{FineTune, Tuner, Watch};
-use bitrack_model::{LowerOptions, Policy, QuantizedModel, Quantizer, evaluate, footprint, lower};
+use bitrack_model::{LowerOptions, Policy, QuantizedModel, Quantizer, Variants, evaluate, footprint, lower};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
 
@@ -27,6 +27,7 @@ pub struct Builder {
     splits: Splits,
     vectors: usize,
     section_align_log2: u8,
+    variants: Variants,
 }
 
 /// A candidate ready to be flashed.
@@ -87,7 +88,7 @@ impl Builder {
 
     /// Flash and RAM of any choice, by arithmetic.
     pub fn costs(&self) -> ModelCosts {
-        ModelCosts::new(self.space(), self.section_align_log2)
+        ModelCosts::new(self.space(), self.section_align_log2, self.variants.clone())
     }
 
     /// Quantizes and lowers.
@@ -122,9 +123,10 @@ impl Builder {
 
     fn lower(&self, policy: &Policy, model: &QuantizedModel, start: Instant) -> Result<Candidate, CandidateError> {
         let vectors = (self.vectors > 0).then_some((&self.splits.validation.0, self.vectors));
-        let options = LowerOptions { section_align_log2: self.section_align_log2, model_id: self.model_id, vectors };
+        let (section_align_log2, variants) = (self.section_align_log2, self.variants.clone());
+        let options = LowerOptions { section_align_log2, model_id: self.model_id, variants, vectors };
         let image = lower(model, &options)?;
-        let planned = footprint(self.quantizer.model().graph(), policy, self.section_align_log2)?;
+        let planned = footprint(self.quantizer.model().graph(), policy, section_align_log2, &self.variants)?;
         if (planned.flash, planned.ram) != (image.model_bytes, image.planned_peak) {
             let made = (image.model_bytes, image.planned_peak);
             return Err(CandidateError::Footprint { planned: (planned.flash, planned.ram), made });

@@ -2,7 +2,7 @@
 
 use super::Builder;
 use crate::data::{DataError, DataSpec, Splits, check_model};
-use bitrack_model::{FloatModel, Imported, Quantizer, RangeMethod, equalize, import};
+use bitrack_model::{FloatModel, Imported, Quantizer, RangeMethod, Variants, equalize, import};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -133,6 +133,7 @@ impl Source {
             splits: self.splits,
             vectors: preparation.vectors,
             section_align_log2: preparation.section_align_log2,
+            variants: Variants::default(),
         })
     }
 }

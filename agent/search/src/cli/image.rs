@@ -50,11 +50,15 @@ pub fn image(args: &ImageArgs) -> anyhow::Result<()> {
     println!("flash {} bytes, {} with test vectors", candidate.flash_bytes, candidate.image.len());
     println!("RAM {} bytes", candidate.ram_bytes);
     println!("kernels {}", bitrack_model::kernels(&candidate.image)?.join(","));
-    for op in builder.ops(&policy)? {
+    for (op, variant) in builder.ops(&policy)?.into_iter().zip(bitrack_model::variants(&candidate.image)?) {
         let weights = op.weight_bits.map_or_else(|| "-".into(), |bits| bits.to_string());
         println!(
-            "  {:<24} {:<16} weights {weights:>2}  {} -> {} bits",
-            op.name, op.kind, op.input_bits, op.output_bits
+            "  {:<24} {:<16} {:<8} weights {weights:>2}  {} -> {} bits",
+            op.name,
+            op.kind,
+            variant.name(),
+            op.input_bits,
+            op.output_bits
         );
     }
     Ok(())

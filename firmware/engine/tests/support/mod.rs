@@ -8,8 +8,8 @@ use bitrack_engine::{Engine, Observer};
 use bitrack_image::builder::{ImageSpec, OpSpec, VectorSpec};
 use bitrack_image::{Op, OpKind, Tensor, crc32};
 use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, Overlay, PoolShape, Requant, Rescale, activations, add, conv2d, depthwise,
-    fully_connected, pool, reference,
+    Bits, Channel, ConvShape, FcShape, Overlay, PoolShape, Requant, Rescale, Variant, activations, add, conv2d,
+    depthwise, fully_connected, pool, reference,
 };
 pub use recipe::{Recipe, fixed_recipe};
 
@@ -159,11 +159,15 @@ impl Maker {
         let mut op = windowed(OpKind::DepthwiseConv2d, input, out, (3, 1, 1));
         op.w_bits = w_bits.get();
         let requant = self.requant(&mut op, bits);
+        let variants: Vec<_> =
+            Variant::ALL.into_iter().filter(|&variant| depthwise::exists(variant, &shape, op.shift)).collect();
+        let variant = variants[self.random.below(variants.len() as u32) as usize];
+        op.variant = variant.code();
         let plain_weights = self.weights(9 * usize::from(from.c), w_bits);
         let channels = self.channels(from.c);
         let mut packed = vec![0; depthwise::weights_len(&shape, w_bits)];
         depthwise::pack(&shape, w_bits, &plain_weights, &mut packed).expect("weights pack");
-        op.scratch_len = depthwise::scratch_len(&shape, w_bits, width(&from), bits) as u32;
+        op.scratch_len = depthwise::scratch_len(&shape, variant, w_bits, width(&from), bits) as u32;
         let (plain_in, plain_out) = pair(&mut self.plain, input, out);
         reference::depthwise(&shape, from.zero, plain_in, &plain_weights, &channels, requant, plain_out);
         self.push(op, packed, &channels);

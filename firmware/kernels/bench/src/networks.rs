@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use bitrack_kernels::{Bits, ConvShape, FcShape, PoolShape};
+use bitrack_kernels::{Bits, ConvShape, FcShape, PoolShape, Variant};
 
 use crate::harness::Op;
 
@@ -41,11 +41,26 @@ impl Layer {
     }
 
     /// Bytes of scratch at these widths of weights and activations.
-    pub fn scratch_bytes(&self, [w_bits, a_bits]: [Bits; 2]) -> usize {
+    pub fn scratch_bytes(&self, variant: Variant, [w_bits, a_bits]: [Bits; 2]) -> usize {
         match self.work {
-            Work::Weighted(op) => op.scratch_len(w_bits, self.in_bits(a_bits), a_bits),
+            Work::Weighted(op) => op.scratch_len(variant, w_bits, self.in_bits(a_bits), a_bits),
             _ => 0,
         }
+    }
+
+    /// The variant that a compiler takes which knows no better.
+    pub fn usual(&self, a_bits: Bits) -> Variant {
+        match self.work {
+            Work::Weighted(op) => op.usual(self.in_bits(a_bits)),
+            _ => Variant::General,
+        }
+    }
+
+    /// The others.
+    pub fn others(&self, a_bits: Bits) -> impl Iterator<Item = Variant> {
+        let (op, usual) = (if let Work::Weighted(op) = self.work { Some(op) } else { None }, self.usual(a_bits));
+        let in_bits = self.in_bits(a_bits);
+        op.into_iter().flat_map(move |op| op.variants(in_bits)).filter(move |&variant| variant != usual)
     }
 
     /// As published tables write it.

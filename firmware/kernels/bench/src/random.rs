@@ -1,6 +1,6 @@
 //! Random shapes, widths and data on this processor: the same ones every time.
 
-use bitrack_kernels::{Bits, ConvShape, FcShape};
+use bitrack_kernels::{Bits, ConvShape, FcShape, Variant};
 
 use crate::harness::{Fill, Op, Rng, Setting};
 use crate::shapes::conv;
@@ -62,5 +62,5 @@ fn setting(rng: &mut Rng) -> Setting {
     let mut bits = || Bits::ALL[rng.below(3) as usize];
     let [w_bits, in_bits, out_bits] = [bits(), bits(), bits()];
     let fill = if rng.below(2) == 0 { Fill::Uniform } else { Fill::Extreme };
-    Setting { w_bits, in_bits, out_bits, fill, offset: rng.below(4) as usize, seed: rng.next() }
+    Setting { variant: Variant::General, w_bits, in_bits, out_bits, fill, offset: rng.below(4) as usize, seed: rng.next() }
 }

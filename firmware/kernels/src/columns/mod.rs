@@ -116,14 +116,10 @@ impl<'a> Windows<'a> {
         Walk::new(self.shape, self.pixel_bytes)
     }
 
-    /// The windows as single pixels side by side, where they are that and can be expanded as wholes.
+    /// The windows of a pointwise convolution as single pixels side by side, which can be expanded as wholes.
     #[cfg(target_arch = "arm")]
     pub fn row(&self) -> Option<cortex_m::Row> {
-        if self.shape.is_pointwise() && self.plain_rows {
-            self.expander.row(&self.input, self.bits, self.pixel_bytes)
-        } else {
-            None
-        }
+        self.expander.row(&self.input, self.bits, self.pixel_bytes)
     }
 
     /// Expands the windows at two output pixels, of which the second is not before the first; returns the sums of their values.

@@ -6,7 +6,7 @@ use crate::built::{self, by_activations};
 use crate::parts::Parts;
 use crate::quads::QUAD;
 use crate::requant::Channel;
-use crate::{Bits, ConvShape, Kernel};
+use crate::{Bits, Kernel};
 
 core::arch::global_asm!(include_str!("dw3x3.s"), options(raw));
 
@@ -85,20 +85,6 @@ unsafe extern "C" {
     fn bitrack_dw_store_b8();
     fn bitrack_dw_store_b4();
     fn bitrack_dw_store_b2();
-}
-
-/// Whether this layer is one for here: 3x3, no late shift.
-pub(super) fn fits(job: &Job<'_>) -> bool {
-    (job.shape.k_h, job.shape.k_w) == (3, 3) && job.requant.shift == 0
-}
-
-/// Whether there is a kernel for its stride.
-pub(super) fn is_built(shape: &ConvShape) -> bool {
-    match shape.stride_w {
-        1 => Kernel::Depthwise3x3S1.is_built(),
-        2 => Kernel::Depthwise3x3S2.is_built(),
-        _ => false,
-    }
 }
 
 /// Runs all whole quads; returns their number.

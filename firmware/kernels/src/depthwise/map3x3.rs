@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::cortex_m::{COLUMN, Edge, Spread, expand, expand_edge, pack_padding, rows_under, spread, store};
-use super::{Job, MAX_EDGES, Strip, has_few_edges, inner_rows, layout, map_kernel};
+use super::{Job, MAX_EDGES, Strip, inner_rows, layout};
 use crate::Kernel;
 use crate::buffers::Output;
 use crate::built;
@@ -66,11 +66,6 @@ unsafe extern "C" {
     fn bitrack_dw3_map_s1_6();
     fn bitrack_dw3_map_s2_3();
     fn bitrack_dw3_map_s2_6();
-}
-
-/// Whether this layer, which fits the kernels of `cortex_m`, can run here.
-pub(super) fn fits(job: &Job<'_>) -> bool {
-    job.plan.is_map && job.shift == 0 && has_few_edges(job.shape) && map_kernel(job.shape).is_some_and(Kernel::is_built)
 }
 
 /// Runs all whole quads, band by band; returns their number.

@@ -19,7 +19,7 @@ use crate::columns::as_words;
 use crate::parts::{Parts, quotient, quotient_up};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
-use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, activations, built};
+use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, Variant, activations, built};
 
 /// Largest shift that leaves shifted 8-bit weights within 16 bits.
 const MAX_WEIGHT_SHIFT: u8 = 8;
@@ -33,8 +33,8 @@ pub const fn weights_len(shape: &ConvShape, w_bits: Bits) -> usize {
 /// Bytes of scratch, a multiple of 4: about a kilobyte, and no more than the channels' weights as 16-bit values beyond that, unless the
 /// kernel is large and the channels are few.
 #[cfg_attr(not(feature = "all"), inline(never))]
-pub const fn scratch_len(shape: &ConvShape, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
-    Plan::of(shape).scratch_len()
+pub const fn scratch_len(shape: &ConvShape, variant: Variant, _w_bits: Bits, _in_bits: Bits, _out_bits: Bits) -> usize {
+    Plan::of(shape, variant).scratch_len()
 }
 
 /// Packs weights given as `[k_h][k_w][c]`, each within the range of `w_bits`.
@@ -52,50 +52,67 @@ const ROWS_BUILT: bool = Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3
 /// Whether any of those for small maps is.
 const MAPS_BUILT: bool = Kernel::DepthwiseMap5.is_built() || Kernel::DepthwiseMap6.is_built();
 
-/// What must be compiled in beside the widths of input and output.
-pub const fn needs(shape: &ConvShape, requant: Requant, w_bits: Bits, out_bits: Bits) -> Needs {
+/// Whether there is a variant for a shape and a left shift of accumulators: [`Variant::General`] always, [`Variant::Rows`] for 3x3 at
+/// stride 1 or 2 of four channels or more, [`Variant::Map`] for those of them on a map 3, 5 or 6 pixels wide without a shift.
+pub const fn exists(variant: Variant, shape: &ConvShape, shift: u8) -> bool {
+    exists_lying(variant, &plan::lying(shape), shift)
+}
+
+/// The same for a shape that lies. A build without small maps does not look at them: there, whoever names them is told that.
+const fn exists_lying(variant: Variant, lying: &ConvShape, shift: u8) -> bool {
+    let by_3x3 = lying.k_h == 3 && lying.k_w == 3 && matches!(lying.stride_w, 1 | 2) && lying.in_c as usize >= QUAD;
+    match variant {
+        Variant::General => true,
+        Variant::Rows => by_3x3,
+        Variant::Map => !MAPS_BUILT || by_3x3 && shift == 0 && is_map(lying) && has_few_edges(lying),
+        Variant::Pixels => false,
+    }
+}
+
+/// What must be compiled in beside the widths of input and output; `None` for a variant that does not [exist](exists).
+pub const fn needs(
+    shape: &ConvShape,
+    variant: Variant,
+    requant: Requant,
+    w_bits: Bits,
+    out_bits: Bits,
+) -> Option<Needs> {
     let needs = Needs::of(match w_bits {
         Bits::B8 => Kernel::DepthwiseW8,
         Bits::B4 => Kernel::DepthwiseW4,
         Bits::B2 => Kernel::DepthwiseW2,
     });
     if !BUILT {
-        return needs;
+        return Some(needs);
     }
     let needs = needs.and_if(!requant.is_full_range(out_bits), Kernel::Clamp);
     let needs = needs.and_if(requant.shift > 0, Kernel::DepthwiseShift);
-    // A map that stands is laid down first, by what runs any kernel.
-    let stands = plan::stands(shape);
-    if requant.shift > MAX_WEIGHT_SHIFT || (shape.in_c as usize) < QUAD || stands && !plan::ANY {
-        return needs.and(Kernel::DepthwiseAny);
-    }
     let lying = &plan::lying(shape);
-    let rows = match (lying.k_h, lying.k_w, lying.stride_w) {
-        (3, 3, 1) => Kernel::Depthwise3x3S1,
-        (3, 3, 2) => Kernel::Depthwise3x3S2,
-        _ => return needs.and(Kernel::DepthwiseAny),
+    if !exists_lying(variant, lying, requant.shift) {
+        return None;
+    }
+    let kernel = match variant {
+        Variant::Rows if requant.shift > MAX_WEIGHT_SHIFT => Kernel::DepthwiseAny,
+        Variant::Rows if lying.stride_w == 1 => Kernel::Depthwise3x3S1,
+        Variant::Rows => Kernel::Depthwise3x3S2,
+        Variant::Map if lying.out_w == 5 => Kernel::DepthwiseMap5,
+        Variant::Map => Kernel::DepthwiseMap6,
+        Variant::General | Variant::Pixels => Kernel::DepthwiseAny,
     };
-    let needs = match map_kernel(lying) {
-        Some(kernel) if requant.shift == 0 && has_few_edges(lying) => needs.and(kernel),
-        _ => needs.and(rows),
-    };
-    let whole = (shape.in_c as usize).is_multiple_of(QUAD);
-    if whole && !stands { needs } else { needs.and(Kernel::DepthwiseAny) }
+    // A map that stands is laid down first, by what runs any kernel.
+    let whole = (shape.in_c as usize).is_multiple_of(QUAD) && !plan::stands(shape);
+    Some(needs.and(kernel).and_if(!whole, Kernel::DepthwiseAny))
+}
+
+/// Whether there is code for a 3x3 kernel on a map of this width.
+const fn is_map(shape: &ConvShape) -> bool {
+    matches!((shape.stride_w, shape.out_w), (1, 3 | 5 | 6) | (2, 3 | 6))
 }
 
 /// Whether few enough rows of outputs need a row of padding for the kernels for small maps.
 const fn has_few_edges(shape: &ConvShape) -> bool {
     let (inner_start, inner_end) = inner_rows(shape);
     shape.out_h as usize - (inner_end - inner_start) <= MAX_EDGES
-}
-
-/// The code for a 3x3 kernel on a map of this width, if there is any.
-const fn map_kernel(shape: &ConvShape) -> Option<Kernel> {
-    match (shape.stride_w, shape.out_w) {
-        (1 | 2, 3 | 6) => Some(Kernel::DepthwiseMap6),
-        (1, 5) => Some(Kernel::DepthwiseMap5),
-        _ => None,
-    }
 }
 
 /// Rows of outputs that need a row of padding, at most, on a small map.
@@ -120,11 +137,11 @@ const fn inner_rows(shape: &ConvShape) -> (usize, usize) {
 /// From front to back a row is overwritten when the windows have passed it; from back to front, which is there for rows of one
 /// size at stride 1, likewise: `k_h - 1 - pad_top` rows behind the input.
 #[cfg_attr(not(feature = "all"), inline(never))]
-pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Option<Overlay> {
+pub fn overlay(shape: &ConvShape, variant: Variant, in_bits: Bits, out_bits: Bits) -> Option<Overlay> {
     let stands = plan::turns(shape);
     let shape = &plan::lying(shape);
     let pixel = activations::pixel_bytes(shape.in_c.into(), in_bits);
-    let plan = Plan::new(shape);
+    let plan = Plan::new(shape, variant);
     if in_bits != out_bits {
         return None;
     }
@@ -143,7 +160,10 @@ pub fn overlay(shape: &ConvShape, in_bits: Bits, out_bits: Bits) -> Option<Overl
 pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
     args.shape.validate_depthwise()?;
     let shape = plan::lying(&args.shape);
-    let plan = Plan::new(&shape);
+    if !exists_lying(args.variant, &shape, args.requant.shift) {
+        return Err(KernelError::constant("variant"));
+    }
+    let plan = Plan::new(&shape, args.variant);
     args.validate(weights_len(&shape, args.w_bits), plan.scratch_len(), overlay)?;
     // SAFETY: just checked.
     unsafe { compute(args, &shape, &plan) };
@@ -157,7 +177,8 @@ pub fn run(args: ConvArgs<'_>) -> Result<(), KernelError> {
 #[inline(never)]
 pub unsafe fn run_planned(args: ConvArgs<'_>) {
     let shape = plan::lying(&args.shape);
-    let plan = Plan::new(&shape);
+    let plan = Plan::new(&shape, args.variant);
+    debug_assert!(exists_lying(args.variant, &shape, args.requant.shift));
     debug_assert_eq!(args.validate(weights_len(&shape, args.w_bits), plan.scratch_len(), overlay), Ok(()));
     // SAFETY: the caller's promise.
     unsafe { compute(args, &shape, &plan) }
@@ -172,7 +193,7 @@ unsafe fn compute(mut args: ConvArgs<'_>, shape: &ConvShape, plan: &Plan) {
     let ConvArgs { in_bits, w_bits, out_bits, requant, .. } = args;
     let (in_bits, out_bits) = (built::activations(in_bits), built::activations(out_bits));
     let w_bits = built::depthwise_weights(w_bits);
-    let way = buffers::way(&args.input, &args.output, || overlay(&args.shape, in_bits, out_bits));
+    let way = buffers::way(&args.input, &args.output, || overlay(&args.shape, args.variant, in_bits, out_bits));
     // SAFETY: scratch lies apart from all that is touched otherwise.
     let (params, rest) = as_words(unsafe { args.scratch.bytes() }).parts_at_mut(plan.params_words());
     let (strip, bytes) = rest.parts_at_mut(plan.strip_words());
@@ -181,6 +202,7 @@ unsafe fn compute(mut args: ConvArgs<'_>, shape: &ConvShape, plan: &Plan) {
     let late = Requant { shift: requant.shift - shift, ..requant.unclamped(out_bits) };
     let mut job = Job {
         shape,
+        variant: args.variant,
         plan,
         quad: 0,
         channels: args.channels,
@@ -200,7 +222,7 @@ unsafe fn compute(mut args: ConvArgs<'_>, shape: &ConvShape, plan: &Plan) {
         bytes,
     };
     // Nothing is left where `needs` asks for no kernel of any size.
-    for quad in job.run_fast(&args.output)..channels.div_ceil(QUAD) {
+    for quad in job.run_quads(&args.output)..channels.div_ceil(QUAD) {
         if !Kernel::DepthwiseAny.is_built() {
             break;
         }
@@ -214,6 +236,8 @@ unsafe fn compute(mut args: ConvArgs<'_>, shape: &ConvShape, plan: &Plan) {
 /// A layer, and the quad of its channels that is worked on.
 struct Job<'a> {
     shape: &'a ConvShape,
+    #[cfg_attr(not(target_arch = "arm"), expect(dead_code, reason = "the host has one way"))]
+    variant: Variant,
     plan: &'a Plan,
     quad: usize,
     channels: &'a [Channel],
@@ -248,16 +272,14 @@ struct Strip {
 }
 
 impl Job<'_> {
-    /// Runs as many quads as there is a faster way for; returns their number.
-    fn run_fast(&mut self, _output: &Output<'_>) -> usize {
+    /// Runs the whole quads by a variant that is for these only; returns their number.
+    fn run_quads(&mut self, _output: &Output<'_>) -> usize {
         #[cfg(target_arch = "arm")]
-        if cortex_m::fits(self) {
-            if MAPS_BUILT && map3x3::fits(self) {
-                return map3x3::run(self, _output);
-            }
-            if ROWS_BUILT && cortex_m::is_built(self.shape) {
-                return cortex_m::run(self, _output);
-            }
+        match self.variant {
+            Variant::Map if MAPS_BUILT => return map3x3::run(self, _output),
+            // Accumulators are not shifted there.
+            Variant::Rows if ROWS_BUILT && self.requant.shift == 0 => return cortex_m::run(self, _output),
+            _ => {}
         }
         0
     }

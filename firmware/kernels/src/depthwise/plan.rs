@@ -2,7 +2,7 @@
 
 use crate::parts::{quotient, quotient_up};
 use crate::quads::QUAD;
-use crate::{ConvShape, Kernel};
+use crate::{ConvShape, Kernel, Variant};
 
 /// Whether there are others than the 3x3 kernels. Where not, nothing here is about any other shape: nobody may ask.
 pub(super) const ANY: bool = Kernel::DepthwiseAny.is_built();
@@ -72,8 +72,7 @@ pub(super) struct Plan {
     pub taps: usize,
     /// Words behind the strip that may be read, but are not used; none where all is done by the 3x3 kernels.
     pub slack: usize,
-    /// Whether there is code for a 3x3 kernel on a map of this width.
-    #[cfg_attr(not(target_arch = "arm"), allow(dead_code))]
+    /// Whether it is a small map, of which a strip has several rows.
     pub is_map: bool,
     /// Output rows of a strip, of which there are several on such a map only.
     pub rows: usize,
@@ -81,19 +80,18 @@ pub(super) struct Plan {
 
 impl Plan {
     /// That of any shape.
-    pub const fn of(shape: &ConvShape) -> Self {
-        if ANY { Plan::new(&lying(shape)) } else { Plan::new(shape) }
+    pub const fn of(shape: &ConvShape, variant: Variant) -> Self {
+        if ANY { Plan::new(&lying(shape), variant) } else { Plan::new(shape, variant) }
     }
 
-    /// That of a shape that lies.
+    /// That of a shape that lies, for which there is this variant.
     #[inline(never)]
-    pub const fn new(shape: &ConvShape) -> Self {
+    pub const fn new(shape: &ConvShape, variant: Variant) -> Self {
         let (k_h, k_w, stride) = (shape.k_h as usize, shape.k_w as usize, shape.stride_w as usize);
         let (pairs, across) = (k_h.div_ceil(2), ANY && k_h == 1);
-        let is_quads = shape.in_c as usize >= QUAD;
-        let by_3x3 = k_h == 3 && k_w == 3 && is_quads && stride <= 2;
+        let by_3x3 = !matches!(variant, Variant::General);
         let is_whole = !ANY || by_3x3 && (shape.in_c as usize).is_multiple_of(QUAD);
-        let is_map = by_3x3 && matches!((stride, shape.out_w), (1, 3 | 5 | 6) | (2, 3 | 6));
+        let is_map = matches!(variant, Variant::Map);
         let twice =
             !is_whole && if across { shape.out_w > 1 && stride % 2 == 1 } else { rows_twice(shape, k_w * pairs) };
         let words = match (across, twice) {

@@ -101,15 +101,15 @@ impl Buffers {
 
 /// An arena in which the op's buffers overlap as closely as it bears; `None` if it does not bear this.
 pub fn arena(op: &Op, setting: &Setting, place: Place) -> Option<Buffers> {
-    let Setting { w_bits, in_bits, out_bits, .. } = *setting;
+    let Setting { variant, w_bits, in_bits, out_bits, .. } = *setting;
     let overlay = match (op, place) {
         (Op::Conv(shape), Place::Before) => Some(conv2d::overlay(shape, in_bits, out_bits)),
-        (Op::Depthwise(shape), Place::Before | Place::Behind) => depthwise::overlay(shape, in_bits, out_bits),
+        (Op::Depthwise(shape), Place::Before | Place::Behind) => depthwise::overlay(shape, variant, in_bits, out_bits),
         (Op::Fc(shape), Place::Scratch) => Some(fully_connected::scratch_overlay(shape, in_bits)),
         _ => None,
     }?;
     let [input_len, output_len] = [op.input_bytes(in_bits), op.output_bytes(out_bits)];
-    let scratch_len = op.scratch_len(w_bits, in_bits, out_bits);
+    let scratch_len = op.scratch_len(variant, w_bits, in_bits, out_bits);
     let over = if place == Place::Scratch { scratch_len } else { output_len };
     let (input, over) = parts(overlay, [input_len, over], place == Place::Behind)?;
     // Scratch is words; the others may start anywhere.

@@ -110,7 +110,7 @@ fn the_first_proposal_is_the_best_of_all_whose_real_plans_fit() {
     for case in 0..12 {
         let graph = network(&mut rng);
         let mut env = toy::environment_of(&graph, None, None);
-        env.costs = Box::new(ModelCosts::new(env.space.clone(), 2));
+        env.costs = Box::new(ModelCosts::new(env.space.clone(), 2, bitrack_model::Variants::default()));
         let slots = env.space.len();
         let layers = |bits: &[Bits]| env.costs.layer_ram(bits).into_iter().max().unwrap_or(0);
         let least = env.costs.ram_bytes(&vec![Bits::Two; slots]);
