@@ -93,7 +93,7 @@ fn a_runner_for_one_image_refuses_any_other() {
 fn a_runner_for_one_image_refuses_it_with_a_single_bit_changed() {
     let Some((mut image, elf)) = bound("KWS-4-4") else { return };
     let mut board = BareBoard::with_runner(Machine::Mps2An386, &elf);
-    let header = *Image::parse(&image).expect("valid").header();
+    let header = Image::parse(&image).expect("valid").header();
     let (ops, weights) = (header.ops_off as usize, header.model_len as usize - 9);
     for (at, said_of) in [
         (0, "no image at this place"),

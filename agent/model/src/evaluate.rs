@@ -74,7 +74,7 @@ impl HostImage {
         let bytes = Aligned::from(image);
         let engine = Engine::load(bytes.bytes(), usize::MAX).map_err(engine_error)?;
         let arena_len = engine.image().header().arena_len as usize;
-        let (input, output) = (End::of(engine.input())?, End::of(engine.output())?);
+        let (input, output) = (End::of(&engine.input())?, End::of(&engine.output())?);
         Ok(Self { bytes, arena_len, input, output })
     }
 

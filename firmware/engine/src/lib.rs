@@ -13,11 +13,10 @@ mod check;
 mod constants;
 mod lacking;
 mod plan;
-mod shapes;
 mod step;
 
-use bitrack_image::{Image, ImageError, Known, Tensor};
-use bitrack_kernels::{KernelError, Needs};
+use bitrack_image::{Image, ImageError, Known, Tensor, Vector};
+use bitrack_kernels::Needs;
 use bitrack_reason::Reason;
 
 /// Arena and image must start at a multiple of this many bytes: kernels read words.
@@ -72,6 +71,7 @@ impl core::fmt::Display for LoadError {
 impl core::error::Error for LoadError {}
 
 impl From<ImageError> for LoadError {
+    #[inline(always)]
     fn from(error: ImageError) -> Self {
         Self::Image(error)
     }
@@ -94,12 +94,12 @@ pub enum RunError {
         /// Bytes given.
         have: usize,
     },
-    /// A kernel refused what [`Engine::load`] let pass: a defect of the engine, never of the image.
-    Kernel {
+    /// An op is refused that was loaded: a defect of the engine, never of the image.
+    Op {
         /// The op's index.
         index: u16,
-        /// What the kernel said.
-        error: KernelError,
+        /// What is said to be wrong.
+        what: Reason,
     },
 }
 
@@ -108,7 +108,7 @@ impl core::fmt::Display for RunError {
         match self {
             Self::BadArena { needed, have } => write!(f, "arena of {have} bytes, {needed} aligned ones needed"),
             Self::InputLength { needed, have } => write!(f, "input of {have} bytes, the tensor has {needed}"),
-            Self::Kernel { index, error } => write!(f, "op {index}: {error}"),
+            Self::Op { index, what } => write!(f, "op {index}: {what}"),
         }
     }
 }
@@ -151,8 +151,25 @@ impl Observer for () {}
 #[derive(Debug, Clone, Copy)]
 pub struct Engine<'i> {
     image: Image<'i>,
-    input: Tensor,
-    output: Tensor,
+    input: Place,
+    output: Place,
+}
+
+/// Where a packed tensor lies in the arena: bytes.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: usize,
+    len: usize,
+}
+
+impl Place {
+    fn of(tensor: &Tensor) -> Self {
+        Self { start: tensor.arena_off as usize, len: tensor.bytes() }
+    }
+
+    fn range(self) -> core::ops::Range<usize> {
+        self.start..self.start + self.len
+    }
 }
 
 impl<'i> Engine<'i> {
@@ -168,7 +185,7 @@ impl<'i> Engine<'i> {
             Ok(image) => image,
             Err(error) => return Err((*error).into()),
         };
-        let engine = Self::on_this_board(image, arena_bytes)?;
+        let engine = Self::on_this_board::<LoadError>(image, arena_bytes)?;
         check_layout(image)?;
         for index in 0..image.header().n_ops {
             check::op(image, index).map_err(|what| LoadError::Op { index, what })?;
@@ -185,29 +202,33 @@ impl<'i> Engine<'i> {
     ///
     /// # Errors
     /// `bytes` are something else, are misaligned, or plan more than `arena_bytes`.
-    #[inline(never)]
-    pub unsafe fn load_known(bytes: &'i [u8], arena_bytes: usize, known: &[Known]) -> Result<Self, LoadError> {
-        let parsed = Image::parse_known(bytes, known);
-        match &parsed {
-            Ok(image) => Self::on_this_board(image, arena_bytes),
-            Err(error) => Err((*error).into()),
+    #[inline(always)]
+    pub unsafe fn load_known<E>(bytes: &'i [u8], arena_bytes: usize, known: &[Known]) -> Result<Self, E>
+    where
+        E: From<ImageError> + From<LoadError>,
+    {
+        match Image::parse_known::<E>(bytes, known) {
+            Ok(image) => Self::on_this_board(&image, arena_bytes),
+            Err(error) => Err(error),
         }
     }
 
     /// What depends on where an image lies, and on the arena it is given.
     #[inline(always)]
-    fn on_this_board(image: &Image<'i>, arena_bytes: usize) -> Result<Self, LoadError> {
+    fn on_this_board<E: From<LoadError>>(image: &Image<'i>, arena_bytes: usize) -> Result<Self, E> {
         if !is_aligned(image.bytes()) {
-            return Err(LoadError::Misaligned);
+            return Err(E::from(LoadError::Misaligned));
         }
         let needed = image.header().arena_len;
         if needed as usize > arena_bytes {
-            return Err(LoadError::ArenaTooSmall { needed, have: arena_bytes as u32 });
+            return Err(E::from(LoadError::ArenaTooSmall { needed, have: arena_bytes as u32 }));
         }
         // The header's own checks: both exist.
-        match (image.tensor(image.header().input), image.tensor(image.header().output)) {
-            (Some(input), Some(output)) => Ok(Self { image: *image, input, output }),
-            _ => Err(ImageError::BadHeader { field: Reason::Output }.into()),
+        match (&image.tensor(image.header().input), &image.tensor(image.header().output)) {
+            (Some(input), Some(output)) => {
+                Ok(Self { image: *image, input: Place::of(input), output: Place::of(output) })
+            }
+            _ => Err(E::from(LoadError::Image(ImageError::BadHeader { field: Reason::Output }))),
         }
     }
 
@@ -217,20 +238,35 @@ impl<'i> Engine<'i> {
     }
 
     /// The network's input tensor.
-    pub fn input(&self) -> &Tensor {
-        &self.input
+    pub fn input(&self) -> Tensor {
+        self.image.tensor(self.image.header().input).expect("checked when the image was loaded")
     }
 
     /// The network's output tensor.
-    pub fn output(&self) -> &Tensor {
-        &self.output
+    pub fn output(&self) -> Tensor {
+        self.image.tensor(self.image.header().output).expect("checked when the image was loaded")
+    }
+
+    /// Bytes of the packed input.
+    pub fn input_len(&self) -> usize {
+        self.input.len
+    }
+
+    /// Bytes of the packed output.
+    pub fn output_len(&self) -> usize {
+        self.output.len
+    }
+
+    /// Test vector `index` of the image, if there is one.
+    pub fn vector(&self, index: u16) -> Option<Vector<'i>> {
+        self.image.vector_of(index, self.input.len, self.output.len)
     }
 
     /// Bytes from the arena's start to the end of the last tensor or scratch that a run writes: what a painted arena
     /// shows at most. Tensors that no op writes are not counted.
     pub fn arena_high_water(&self) -> usize {
         let outputs = self.image.ops().filter_map(|op| self.image.tensor(op.out));
-        let tensors = outputs.chain([self.input]).map(|t| t.arena_off as usize + t.bytes());
+        let tensors = outputs.chain([self.input()]).map(|t| t.arena_off as usize + t.bytes());
         let scratch =
             self.image.ops().filter(|op| op.scratch_len > 0).map(|op| (op.scratch_off + op.scratch_len) as usize);
         tensors.chain(scratch).max().unwrap_or(0)
@@ -238,7 +274,7 @@ impl<'i> Engine<'i> {
 
     /// Where a run leaves the network's packed output in the arena.
     pub fn output_range(&self) -> core::ops::Range<usize> {
-        plan::span(&self.output)
+        self.output.range()
     }
 
     /// Runs the network on a packed `input` and returns its packed output, which lies in `arena`.
@@ -256,15 +292,15 @@ impl<'i> Engine<'i> {
         if arena.len() < needed || !is_aligned(arena) {
             return Err(bad_arena);
         }
-        let (needed, have) = (self.input.bytes(), input.len());
-        let place = arena.get_mut(plan::span(&self.input)).ok_or(bad_arena)?;
+        let (needed, have) = (self.input.len, input.len());
+        let place = arena.get_mut(self.input.range()).ok_or(bad_arena)?;
         if needed != have || place.len() != have {
             return Err(RunError::InputLength { needed, have });
         }
         place.copy_from_slice(input);
         for index in 0..self.image.header().n_ops {
             observer.before(index);
-            let written = step::run(&self.image, index, arena).map_err(|error| RunError::Kernel { index, error })?;
+            let written = step::run(&self.image, index, arena).map_err(|what| RunError::Op { index, what })?;
             observer.after(index, arena.get(written).ok_or(bad_arena)?);
         }
         arena.get(self.output_range()).ok_or(bad_arena)

@@ -1,197 +1,167 @@
-//! What one op will do, resolved from its records.
+//! One op with its tensors: what its kernel is called with is made from it, and what that demands is checked on it.
 
 use core::ops::Range;
 
 use bitrack_image::{Image, Op, OpKind, Tensor};
-use bitrack_kernels::{
-    Bits, Channel, ConvShape, FcShape, PoolShape, Requant, Rescale, Variant, add, conv2d, depthwise, fully_connected,
-    pool, reshape, softmax,
-};
+use bitrack_kernels::{Bits, Channel, ConvShape, FcShape, PoolShape, Requant, Rescale, Variant, reshape};
 use bitrack_reason::Reason;
 
 use crate::constants;
-use crate::shapes::{conv_shape, fc_shape, pool_shape};
 
-/// An op with its bytes in the arena (ranges) and in flash (slices).
-pub struct Plan<'i> {
-    pub input: Range<usize>,
-    pub output: Range<usize>,
-    pub scratch: Range<usize>,
+/// An op of an image, its tensors, and how wide its values are. Records are looked at where they were read to.
+pub struct Plan<'a, 'i> {
+    image: &'a Image<'i>,
+    pub op: &'a Op,
+    pub input: &'a Tensor,
+    pub output: &'a Tensor,
     pub in_bits: Bits,
+    /// Means nothing where there are no weights.
+    pub w_bits: Bits,
     pub out_bits: Bits,
-    pub in_zero: u8,
-    pub requant: Requant,
+    /// What the op names, which need not exist for its shape.
     pub variant: Variant,
-    pub call: Call<'i>,
 }
 
-/// Which kernel, and what it alone wants to know.
-pub enum Call<'i> {
-    Conv2d(ConvShape, Weights<'i>),
-    Depthwise(ConvShape, Weights<'i>),
-    FullyConnected(FcShape, Weights<'i>),
-    AveragePool(PoolShape, Rescale),
-    MaxPool(PoolShape, Option<Rescale>),
-    Add(Addition),
-    Reshape(Reshaping),
-    Softmax { table: &'i [u32] },
-}
-
-/// Packed weights and the constants of every output channel.
-#[derive(Clone, Copy)]
+/// Packed weights and the constants of every output channel, in flash.
 pub struct Weights<'i> {
-    pub bits: Bits,
     pub packed: &'i [u8],
     pub channels: &'i [Channel],
 }
 
-/// The second operand of an addition, and its constants.
-pub struct Addition {
-    pub input2: Range<usize>,
-    pub bits2: Bits,
-    pub pixels: u32,
-    pub channels: u16,
-    /// `m1, m2, b, s`.
-    pub params: [i32; 4],
+/// Resolves op `index` and hands it to `user`. Nothing is checked here but what reading needs: an op that passed [`crate::check::op`]
+/// is what its kernel asks for, each time it is resolved.
+///
+/// # Errors
+/// A record is missing or holds no width or variant, and what `user` says.
+#[inline(always)]
+pub fn with<T>(
+    image: &Image<'_>,
+    index: u16,
+    user: impl FnOnce(&Plan<'_, '_>) -> Result<T, Reason>,
+) -> Result<T, Reason> {
+    let Some(op) = &image.op(index) else { return Err(Reason::RecordMissing) };
+    let Some(input) = &image.tensor(op.in0) else { return Err(Reason::NoFirstInput) };
+    let Some(output) = &image.tensor(op.out) else { return Err(Reason::NoOutput) };
+    let w_bits = if op.kind.has_weights() { bits(op.w_bits)? } else { Bits::B8 };
+    let (in_bits, out_bits) = (bits(input.bits)?, bits(output.bits)?);
+    let variant = Variant::from_code(op.variant).ok_or(Reason::Variant)?;
+    user(&Plan { image, op, input, output, in_bits, w_bits, out_bits, variant })
 }
 
-/// The two ways to cut the same values into pixels.
-pub struct Reshaping {
-    pub in_pixels: u32,
-    pub in_c: u32,
-    pub out_pixels: u32,
-    pub out_c: u32,
-    /// Input and output are the same bytes at the same place: nothing to do.
-    pub in_place: bool,
-}
+impl<'i> Plan<'_, 'i> {
+    /// Of an op with windows. Of others most of it means nothing.
+    #[inline(never)]
+    pub fn shape(&self) -> ConvShape {
+        let Self { op, input, output, .. } = self;
+        ConvShape {
+            in_h: input.h,
+            in_w: input.w,
+            in_c: input.c,
+            out_h: output.h,
+            out_w: output.w,
+            out_c: output.c,
+            k_h: op.k_h,
+            k_w: op.k_w,
+            stride_h: op.stride_h,
+            stride_w: op.stride_w,
+            pad_top: op.pad_top,
+            pad_left: op.pad_left,
+        }
+    }
 
-impl<'i> Plan<'i> {
-    /// Resolves op `index`. Nothing is checked here but what reading needs: an op that passed [`crate::check::op`] is what its kernel
-    /// asks for, each time it is resolved.
+    /// Of a fully connected layer.
+    pub fn fc_shape(&self) -> FcShape {
+        FcShape { in_features: self.input.c.into(), out_features: self.output.c.into() }
+    }
+
+    /// Of a pool.
+    pub fn pool_shape(&self) -> PoolShape {
+        let ConvShape { in_h, in_w, in_c, out_h, out_w, k_h, k_w, stride_h, stride_w, pad_top, pad_left, .. } =
+            self.shape();
+        PoolShape { in_h, in_w, channels: in_c, out_h, out_w, k_h, k_w, stride_h, stride_w, pad_top, pad_left }
+    }
+
+    /// The constants of the output tensor.
+    #[inline(always)]
+    pub fn requant(&self) -> Requant {
+        let Op { shift, act_min, act_max, .. } = *self.op;
+        Requant { shift, out_zero: self.output.zero, act_min, act_max }
+    }
+
+    /// The change of scale of a pool.
+    pub fn rescale(&self) -> Rescale {
+        Rescale { mult: self.op.params[0], requant: self.requant() }
+    }
+
+    /// The same of a max pool, if there is one.
     ///
     /// # Errors
-    /// A record is missing, holds no width or variant, or names what does not lie in the image or is not compiled in.
-    #[inline(never)]
-    pub fn of(image: &Image<'i>, index: u16) -> Result<Self, Reason> {
-        // By reference: records are looked at where they were read to, and not copied once more.
-        let Some(op) = &image.op(index) else { return Err(Reason::RecordMissing) };
-        let Some(input) = &image.tensor(op.in0) else { return Err(Reason::NoFirstInput) };
-        let Some(output) = &image.tensor(op.out) else { return Err(Reason::NoOutput) };
-        let widths = Widths::of(op, input, output)?;
-        Ok(Self {
-            input: span(input),
-            output: span(output),
-            scratch: scratch(op),
-            in_bits: widths.input,
-            out_bits: widths.output,
-            in_zero: input.zero,
-            requant: requant(op, output),
-            variant: variant(op)?,
-            call: call(image, op, input, output, widths)?,
-        })
-    }
-}
-
-/// The constants of an op's output.
-pub fn requant(op: &Op, output: &Tensor) -> Requant {
-    Requant { shift: op.shift, out_zero: output.zero, act_min: op.act_min, act_max: op.act_max }
-}
-
-/// The variant that an op names, which need not exist for its shape.
-pub fn variant(op: &Op) -> Result<Variant, Reason> {
-    Variant::from_code(op.variant).ok_or(Reason::Variant)
-}
-
-/// How wide an op's values are.
-#[derive(Clone, Copy)]
-pub struct Widths {
-    pub input: Bits,
-    /// Means nothing where there are none.
-    pub weights: Bits,
-    pub output: Bits,
-}
-
-impl Widths {
-    #[inline(never)]
-    pub fn of(op: &Op, input: &Tensor, output: &Tensor) -> Result<Self, Reason> {
-        let weights = if op.kind.has_weights() { bits(op.w_bits)? } else { Bits::B8 };
-        Ok(Self { input: bits(input.bits)?, weights, output: bits(output.bits)? })
-    }
-}
-
-/// Operators of which nothing is compiled in were refused by their needs; that they are left out here is for the compiler to see.
-#[inline(never)]
-fn call<'i>(image: &Image<'i>, op: &Op, input: &Tensor, output: &Tensor, widths: Widths) -> Result<Call<'i>, Reason> {
-    let shape = conv_shape(op, input, output);
-    Ok(match op.kind {
-        OpKind::Conv2d if conv2d::BUILT => Call::Conv2d(shape, weights(image, op, widths.weights)?),
-        OpKind::DepthwiseConv2d if depthwise::BUILT => Call::Depthwise(shape, weights(image, op, widths.weights)?),
-        OpKind::FullyConnected if fully_connected::BUILT => {
-            Call::FullyConnected(fc_shape(&shape), weights(image, op, widths.weights)?)
+    /// The flag is none.
+    pub fn max_rescale(&self) -> Result<Option<Rescale>, Reason> {
+        match self.op.params[1] {
+            0 => Ok(Some(self.rescale())),
+            1 => Ok(None),
+            _ => Err(Reason::MaxPoolFlag),
         }
-        OpKind::AveragePool if pool::AVERAGE_BUILT => Call::AveragePool(pool_shape(&shape), rescale(op, output)),
-        OpKind::MaxPool if pool::MAX_BUILT => Call::MaxPool(pool_shape(&shape), max_rescale(op, output)?),
-        OpKind::Add if add::BUILT => Call::Add(addition(image, op, output)?),
-        OpKind::Reshape => Call::Reshape(reshaping(input, output, widths.input)),
-        OpKind::Softmax if softmax::BUILT => {
-            Call::Softmax { table: image.weights(op).and_then(constants::words).ok_or(Reason::SoftmaxTable)? }
+    }
+
+    /// Where the input lies in the arena.
+    pub fn input_span(&self) -> Range<usize> {
+        span(self.input)
+    }
+
+    /// Where the output lies.
+    pub fn output_span(&self) -> Range<usize> {
+        span(self.output)
+    }
+
+    /// Where scratch lies; an empty one lies nowhere, and so in nobody's way.
+    pub fn scratch_span(&self) -> Range<usize> {
+        match self.op.scratch_len {
+            0 => 0..0,
+            len => self.op.scratch_off as usize..self.op.scratch_off as usize + len as usize,
         }
-        _ => return Err(Reason::UnknownOperator),
-    })
-}
+    }
 
-#[inline(never)]
-fn weights<'i>(image: &Image<'i>, op: &Op, bits: Bits) -> Result<Weights<'i>, Reason> {
-    let packed = image.weights(op).ok_or(Reason::WeightsOutside)?;
-    let channels = image.channels(op).and_then(constants::channels).ok_or(Reason::ChannelsNotInPlace)?;
-    Ok(Weights { bits, packed, channels })
-}
+    /// The second input of an addition, and its width.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn second(&self) -> Result<(Range<usize>, Bits), Reason> {
+        let Some(second) = &self.image.tensor(self.op.in1) else { return Err(Reason::NoSecondInput) };
+        Ok((span(second), bits(second.bits)?))
+    }
 
-fn rescale(op: &Op, output: &Tensor) -> Rescale {
-    Rescale { mult: op.params[0], requant: requant(op, output) }
-}
+    /// Packed weights and what goes with them.
+    ///
+    /// # Errors
+    /// They do not lie in the image.
+    #[inline(never)]
+    pub fn weights(&self) -> Result<Weights<'i>, Reason> {
+        let packed = self.image.weights(self.op).ok_or(Reason::WeightsOutside)?;
+        let channels = self.image.channels_of(self.op, self.output);
+        let channels = channels.and_then(constants::channels).ok_or(Reason::ChannelsNotInPlace)?;
+        Ok(Weights { packed, channels })
+    }
 
-fn max_rescale(op: &Op, output: &Tensor) -> Result<Option<Rescale>, Reason> {
-    match op.params[1] {
-        0 => Ok(Some(rescale(op, output))),
-        1 => Ok(None),
-        _ => Err(Reason::MaxPoolFlag),
+    /// The table of a softmax.
+    ///
+    /// # Errors
+    /// It does not lie in the image.
+    pub fn table(&self) -> Result<&'i [u32], Reason> {
+        self.image.weights(self.op).and_then(constants::words).ok_or(Reason::SoftmaxTable)
+    }
+
+    /// Whether a reshape has nothing to do: input and output are the same bytes at the same place.
+    pub fn in_place(&self) -> bool {
+        let (in_c, out_c) = (self.input.c.into(), self.output.c.into());
+        self.op.kind == OpKind::Reshape
+            && reshape::is_alias(in_c, out_c, self.in_bits)
+            && self.input_span() == self.output_span()
     }
 }
 
-/// The second input of an addition.
-pub fn second(image: &Image<'_>, op: &Op) -> Result<Tensor, Reason> {
-    image.tensor(op.in1).ok_or(Reason::NoSecondInput)
-}
-
-fn addition(image: &Image<'_>, op: &Op, output: &Tensor) -> Result<Addition, Reason> {
-    let second = second(image, op)?;
-    Ok(Addition {
-        input2: span(&second),
-        bits2: bits(second.bits)?,
-        pixels: pixels(output),
-        channels: output.c,
-        params: op.params,
-    })
-}
-
-/// Whether a reshape has nothing to do: input and output are the same bytes at the same place.
-pub fn in_place(input: &Tensor, output: &Tensor, bits: Bits) -> bool {
-    reshape::is_alias(input.c.into(), output.c.into(), bits) && span(input) == span(output)
-}
-
-fn reshaping(input: &Tensor, output: &Tensor, bits: Bits) -> Reshaping {
-    Reshaping {
-        in_pixels: pixels(input),
-        in_c: input.c.into(),
-        out_pixels: pixels(output),
-        out_c: output.c.into(),
-        in_place: in_place(input, output, bits),
-    }
-}
-
-/// A tensor's or an op's width.
-pub fn bits(width: u8) -> Result<Bits, Reason> {
+fn bits(width: u8) -> Result<Bits, Reason> {
     Bits::try_from(width).map_err(|_| Reason::TensorBits)
 }
 
@@ -201,14 +171,7 @@ pub fn pixels(tensor: &Tensor) -> u32 {
 }
 
 /// A tensor's bytes in the arena.
-pub fn span(tensor: &Tensor) -> Range<usize> {
+#[inline(never)]
+fn span(tensor: &Tensor) -> Range<usize> {
     tensor.arena_off as usize..tensor.arena_off as usize + tensor.bytes()
-}
-
-/// An op's scratch in the arena; an empty one lies nowhere, and so in nobody's way.
-fn scratch(op: &Op) -> Range<usize> {
-    match op.scratch_len {
-        0 => 0..0,
-        len => op.scratch_off as usize..op.scratch_off as usize + len as usize,
-    }
 }

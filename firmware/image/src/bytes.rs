@@ -3,19 +3,21 @@
 /// The two bytes at `at`, which every caller names as a constant.
 #[inline(always)]
 pub fn u16_at<const N: usize>(record: &[u8; N], at: usize) -> u16 {
-    u16::from_le_bytes([record[at], record[at + 1]])
+    u16::from_le_bytes(chunk(record, at))
 }
 
 /// The four bytes at `at`, likewise.
 #[inline(always)]
 pub fn u32_at<const N: usize>(record: &[u8; N], at: usize) -> u32 {
-    u32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]])
+    u32::from_le_bytes(chunk(record, at))
 }
 
-/// The same, signed.
+/// The bytes of a field as one value, which one load reads wherever it is used.
 #[inline(always)]
-pub fn i32_at<const N: usize>(record: &[u8; N], at: usize) -> i32 {
-    u32_at(record, at) as i32
+fn chunk<const N: usize, const LEN: usize>(record: &[u8; N], at: usize) -> [u8; LEN] {
+    assert!(at + LEN <= N, "a field lies in its record");
+    // SAFETY: just checked.
+    unsafe { record.as_ptr().add(at).cast::<[u8; LEN]>().read() }
 }
 
 /// The bytes `off..off + len`, or `None` when any of them lies outside.

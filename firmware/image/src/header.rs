@@ -64,6 +64,7 @@ impl Header {
         Ok(header)
     }
 
+    #[inline(always)]
     pub(crate) fn read(r: &[u8; HEADER_LEN]) -> Self {
         Self {
             total_len: u32_at(r, 8),

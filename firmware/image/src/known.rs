@@ -2,7 +2,7 @@
 
 use crate::bytes::u32_at;
 use crate::header::stored_id;
-use crate::{HEADER_LEN, Header, Image, ImageError, MAGIC, crc32};
+use crate::{HEADER_LEN, Image, ImageError, MAGIC, crc32};
 
 /// What an image that was checked elsewhere is recognized by: two checksums, over all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,27 +26,33 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// The bytes are no image, are cut short, fail a checksum, or are another image.
-    pub fn parse_known(bytes: &'a [u8], known: &[Known]) -> Result<Self, ImageError> {
+    #[inline(always)]
+    pub fn parse_known<E: From<ImageError>>(bytes: &'a [u8], known: &[Known]) -> Result<Self, E> {
         let have = bytes.len() as u32;
-        let head: &[u8; HEADER_LEN] =
-            bytes.first_chunk().ok_or(ImageError::Truncated { needed: HEADER_LEN as u32, have })?;
+        let Some(head) = bytes.first_chunk::<HEADER_LEN>() else {
+            return Err(E::from(ImageError::Truncated { needed: HEADER_LEN as u32, have }));
+        };
         // On a blank slot "no image here" says more than "checksum".
-        if head[..4] != MAGIC {
-            return Err(ImageError::BadMagic);
+        if u32_at(head, 0) != u32::from_le_bytes(MAGIC) {
+            return Err(E::from(ImageError::BadMagic));
         }
         let (stored, computed) = (stored_id(head), crc32(&head[..HEADER_LEN - 4]));
         if stored != computed {
-            return Err(ImageError::HeaderCrc { stored, computed });
+            return Err(E::from(ImageError::HeaderCrc { stored, computed }));
         }
         let Some(one) = known.iter().find(|one| one.id == stored) else {
-            return Err(ImageError::Unknown { found: stored, known: known.first().map_or(0, |one| one.id) });
+            return Err(E::from(ImageError::Unknown { found: stored, known: known.first().map_or(0, |one| one.id) }));
         };
         let needed = u32_at(head, 8);
-        let image = bytes.get(..needed as usize).ok_or(ImageError::Truncated { needed, have })?;
-        let computed = crc32(image.get(HEADER_LEN..).unwrap_or_default());
+        let Some((image, body)) =
+            bytes.get(..needed as usize).and_then(|image| Some((image, image.get(HEADER_LEN..)?)))
+        else {
+            return Err(E::from(ImageError::Truncated { needed, have }));
+        };
+        let computed = crc32(body);
         if computed != one.body_crc {
-            return Err(ImageError::BodyCrc { stored: one.body_crc, computed });
+            return Err(E::from(ImageError::BodyCrc { stored: one.body_crc, computed }));
         }
-        Ok(Self::of_checked(image, Header::read(head)))
+        Ok(Self { bytes: image, head })
     }
 }

@@ -1,6 +1,7 @@
 //! One operator: what it reads, writes, and where its constants lie.
 
-use crate::bytes::{i32_at, u16_at, u32_at};
+#[cfg(target_endian = "big")]
+compile_error!("records are little-endian and copied as they are");
 
 /// Bytes of an op record.
 pub const OP_LEN: usize = 72;
@@ -64,6 +65,7 @@ impl OpKind {
 
 /// An operator's constants in flash: bytes from the image's start. All zero when it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
 pub struct Section {
     pub off: u32,
     pub len: u32,
@@ -107,6 +109,8 @@ pub struct Op {
     pub params: [i32; 4],
 }
 
+const _: () = assert!(size_of::<Op>() == OP_LEN, "an op lies in memory as in its record");
+
 impl Op {
     /// An op of `kind` from `in0` to `out` with every other field at its neutral value.
     pub fn new(kind: OpKind, in0: u16, out: u16) -> Self {
@@ -141,34 +145,10 @@ impl Op {
     /// `None` for an unknown operator.
     #[inline(never)]
     pub(crate) fn read(r: &[u8; OP_LEN]) -> Option<Self> {
-        Some(Self {
-            kind: OpKind::from_code(r[0])?,
-            variant: r[1],
-            w_bits: r[2],
-            shift: r[3],
-            in0: u16_at(r, 4),
-            in1: u16_at(r, 6),
-            out: u16_at(r, 8),
-            act_min: r[10],
-            act_max: r[11],
-            k_h: u16_at(r, 12),
-            k_w: u16_at(r, 14),
-            stride_h: u16_at(r, 16),
-            stride_w: u16_at(r, 18),
-            pad_top: u16_at(r, 20),
-            pad_left: u16_at(r, 22),
-            section: Section {
-                off: u32_at(r, 24),
-                len: u32_at(r, 28),
-                crc: u32_at(r, 32),
-                weights_off: u32_at(r, 36),
-                weights_len: u32_at(r, 40),
-                channels_off: u32_at(r, 44),
-            },
-            scratch_off: u32_at(r, 48),
-            scratch_len: u32_at(r, 52),
-            params: [i32_at(r, 56), i32_at(r, 60), i32_at(r, 64), i32_at(r, 68)],
-        })
+        OpKind::from_code(r[0])?;
+        // SAFETY: an `Op` is as long as the record, and any bytes are values of its fields but for the kind's, which comes first and was
+        // just looked at.
+        Some(unsafe { r.as_ptr().cast::<Self>().read_unaligned() })
     }
 
     /// The record's bytes.
@@ -189,5 +169,21 @@ impl Op {
             out[24 + 4 * i..28 + 4 * i].copy_from_slice(&word.to_le_bytes());
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Copied in one go, written field by field.
+    #[test]
+    fn an_op_lies_in_memory_as_in_its_record() {
+        let record = core::array::from_fn(|at| at as u8 + 3);
+        let op = Op::read(&record).expect("3 is a kind");
+        assert_eq!((op.kind, op.in0, op.section.crc), (OpKind::FullyConnected, 0x0807, 0x2625_2423));
+        assert_eq!(op.to_bytes(), record);
+        assert_eq!(Op::read(&[0; OP_LEN]), None);
+        assert_eq!(Op::read(&[9; OP_LEN]), None);
     }
 }

@@ -10,8 +10,8 @@ use crate::{ALIGN, HEADER_LEN, Header, ImageError, OP_LEN, Op, TENSOR_LEN, Tenso
 /// An image whose every offset, size, width and lifetime was checked. Reading it cannot fail.
 #[derive(Debug, Clone, Copy)]
 pub struct Image<'a> {
-    bytes: &'a [u8],
-    header: Header,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) head: &'a [u8; HEADER_LEN],
 }
 
 /// One test vector: what goes in, what the host's kernels made of it.
@@ -47,24 +47,21 @@ impl<'a> Image<'a> {
         if computed != header.body_crc {
             return Err(ImageError::BodyCrc { stored: header.body_crc, computed });
         }
-        let image = Self { bytes, header };
+        let head = bytes.first_chunk().ok_or(ImageError::BadHeader { field: Reason::TotalLen })?;
+        let image = Self { bytes, head };
         validate::image(&image)?;
         Ok(image)
     }
 
-    /// The view, by who has checked.
-    pub(crate) fn of_checked(bytes: &'a [u8], header: Header) -> Self {
-        Self { bytes, header }
-    }
-
-    /// The header.
-    pub fn header(&self) -> &Header {
-        &self.header
+    /// The header. Read where it is asked for, and of it what is asked for.
+    #[inline(always)]
+    pub fn header(&self) -> Header {
+        Header::read(self.head)
     }
 
     /// [`Header::image_id`], without computing it again.
     pub fn id(&self) -> u32 {
-        self.bytes.first_chunk().map_or(0, stored_id)
+        stored_id(self.head)
     }
 
     /// The image's own bytes, without what lies behind it in the slot.
@@ -86,12 +83,12 @@ impl<'a> Image<'a> {
 
     /// All ops in execution order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
-        (0..self.header.n_ops).filter_map(|i| self.op(i))
+        (0..self.header().n_ops).filter_map(|i| self.op(i))
     }
 
     /// All tensors.
     pub fn tensors(&self) -> impl Iterator<Item = Tensor> + '_ {
-        (0..self.header.n_tensors).filter_map(|i| self.tensor(i))
+        (0..self.header().n_tensors).filter_map(|i| self.tensor(i))
     }
 
     /// The packed weights (or the softmax table) of an op of this image.
@@ -101,31 +98,39 @@ impl<'a> Image<'a> {
 
     /// The `{bias, mult}` pairs of an op of this image: 8 bytes per output channel.
     pub fn channels(&self, op: &Op) -> Option<&'a [u8]> {
-        let out = self.tensor(op.out)?;
-        range(self.bytes, op.section.channels_off, u32::from(out.c) * 8)
+        self.channels_of(op, &self.tensor(op.out)?)
+    }
+
+    /// The same, by who has the op's output at hand.
+    pub fn channels_of(&self, op: &Op, output: &Tensor) -> Option<&'a [u8]> {
+        range(self.bytes, op.section.channels_off, u32::from(output.c) * 8)
     }
 
     /// Test vector `index`, if there is one.
     pub fn vector(&self, index: u16) -> Option<Vector<'a>> {
-        if index >= self.header.n_vectors {
+        let lens = VectorLens::of(self)?;
+        self.vector_of(index, lens.input, lens.output)
+    }
+
+    /// The same, by who knows the bytes of the packed input and output.
+    pub fn vector_of(&self, index: u16, input: usize, output: usize) -> Option<Vector<'a>> {
+        if index >= self.header().n_vectors {
             return None;
         }
-        let lens = VectorLens::of(self)?;
-        let at = self.header.vectors_off as usize + index as usize * lens.stride();
-        let part = |from: usize, len: usize| self.bytes.get(at + from..at + from + len);
-        Some(Vector {
-            input: part(0, lens.input)?,
-            expected: part(lens.input_padded, lens.output)?,
-            op_crcs: part(lens.input_padded + lens.output_padded, lens.crcs)?,
-        })
+        let crcs = 4 * usize::from(self.header().n_ops);
+        let stride = input.next_multiple_of(ALIGN) + output.next_multiple_of(ALIGN) + crcs;
+        let vector = self.bytes.get(self.header().vectors_off as usize + usize::from(index) * stride..)?;
+        let (input, rest) = (vector.get(..input)?, vector.get(input.next_multiple_of(ALIGN)..)?);
+        let (expected, op_crcs) = (rest.get(..output)?, rest.get(output.next_multiple_of(ALIGN)..)?);
+        Some(Vector { input, expected, op_crcs: op_crcs.get(..crcs)? })
     }
 
     pub(crate) fn tensor_record(&self, index: u16) -> Option<&'a [u8; TENSOR_LEN]> {
-        self.record(self.header.tensors_off, index, self.header.n_tensors)
+        self.record(self.header().tensors_off, index, self.header().n_tensors)
     }
 
     pub(crate) fn op_record(&self, index: u16) -> Option<&'a [u8; OP_LEN]> {
-        self.record(self.header.ops_off, index, self.header.n_ops)
+        self.record(self.header().ops_off, index, self.header().n_ops)
     }
 
     fn record<const LEN: usize>(&self, table: u32, index: u16, count: u16) -> Option<&'a [u8; LEN]> {
@@ -137,26 +142,18 @@ impl<'a> Image<'a> {
 /// Lengths of the parts of every test vector of an image, in bytes.
 pub(crate) struct VectorLens {
     pub input: usize,
-    pub input_padded: usize,
     pub output: usize,
-    pub output_padded: usize,
     pub crcs: usize,
 }
 
 impl VectorLens {
     pub fn of(image: &Image<'_>) -> Option<Self> {
-        let input = image.tensor(image.header.input)?.bytes();
-        let output = image.tensor(image.header.output)?.bytes();
-        Some(Self {
-            input,
-            input_padded: input.next_multiple_of(ALIGN),
-            output,
-            output_padded: output.next_multiple_of(ALIGN),
-            crcs: 4 * image.header.n_ops as usize,
-        })
+        let input = image.tensor(image.header().input)?.bytes();
+        let output = image.tensor(image.header().output)?.bytes();
+        Some(Self { input, output, crcs: 4 * image.header().n_ops as usize })
     }
 
     pub fn stride(&self) -> usize {
-        self.input_padded + self.output_padded + self.crcs
+        self.input.next_multiple_of(ALIGN) + self.output.next_multiple_of(ALIGN) + self.crcs
     }
 }

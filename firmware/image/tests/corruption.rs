@@ -65,7 +65,7 @@ fn what_was_built_is_read_back() {
 #[test]
 fn model_len_is_known_without_building() {
     let bytes = small().build().expect("valid");
-    let header = *Image::parse(&bytes).expect("valid").header();
+    let header = Image::parse(&bytes).expect("valid").header();
     assert_eq!(ImageSpec::model_len(4, 4, &[(70, 5), (0, 0), (200, 10)]), header.model_len as usize);
 }
 

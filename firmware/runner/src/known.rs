@@ -1,7 +1,9 @@
 //! The images that a build of the runner is bound to.
 
-use bitrack_engine::{Engine, LoadError};
+use bitrack_engine::Engine;
 use bitrack_image::Known;
+
+use crate::report::Refusal;
 
 /// None in a runner for any image.
 const KNOWN: &[Known] = &include!(concat!(env!("OUT_DIR"), "/known.rs"));
@@ -10,9 +12,10 @@ const KNOWN: &[Known] = &include!(concat!(env!("OUT_DIR"), "/known.rs"));
 ///
 /// # Errors
 /// As [`Engine::load`], and in a runner that is bound to images, that it is none of them.
-pub fn load(bytes: &'static [u8], arena_bytes: usize) -> Result<Engine<'static>, LoadError> {
+#[inline(always)]
+pub fn load(bytes: &'static [u8], arena_bytes: usize) -> Result<Engine<'static>, Refusal> {
     if KNOWN.is_empty() {
-        return Engine::load(bytes, arena_bytes);
+        return Engine::load(bytes, arena_bytes).map_err(Refusal::from);
     }
     // SAFETY: `cargo xtask firmware --for` names images here that it has checked with this engine and all kernels, and compiles in those
     // that they need.

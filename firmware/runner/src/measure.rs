@@ -36,8 +36,8 @@ pub struct Measurement<'a, B, S> {
 }
 
 impl<B: Board, S: Stack> Measurement<'_, B, S> {
-    /// Runs as asked and sends every report but the last, which it returns.
-    pub fn perform(mut self, request: RunRequest) -> RunReport {
+    /// Runs as asked and sends every report.
+    pub fn perform(mut self, request: RunRequest) {
         let (first_ticks, marks) = self.painted_run();
         let mut judge = Judge::new(self.expected, self.output());
         for _ in 1..request.warmup {
@@ -51,7 +51,7 @@ impl<B: Board, S: Stack> Measurement<'_, B, S> {
         }
         let observe = request.want_layer_ticks || request.want_layer_crcs;
         let (layers, second_mark) = if observe { self.observed_run(request) } else { (0, 0) };
-        RunReport {
+        let report = RunReport {
             image_id: self.image_id,
             repeats: request.repeats,
             layers,
@@ -59,7 +59,8 @@ impl<B: Board, S: Stack> Measurement<'_, B, S> {
             arena_high_water: marks.arena.max(second_mark),
             output_crc: crc32(self.output()),
             verdict: judge.verdict,
-        }
+        };
+        send(self.board, self.seq, &Response::Run(report));
     }
 
     /// The first run of all, warm-up or not, between painting and looking. Only here: sending reports uses stack too,

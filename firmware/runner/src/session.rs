@@ -3,15 +3,14 @@
 use bitrack_engine::Engine;
 use bitrack_image::VERSION;
 use bitrack_wire::{
-    BoardError, Decoder, Frame, FrameError, HelloReply, ImageInfo, MAX_CHUNK, MAX_FRAME, Request, Response, RunReport,
-    RunRequest, Source, Text, UNSOLICITED, WIRE_VERSION, encode,
+    BoardError, Decoder, Frame, FrameError, HelloReply, ImageInfo, MAX_CHUNK, MAX_FRAME, Request, Response, RunRequest,
+    Source, Text, UNSOLICITED, WIRE_VERSION, encode,
 };
 
 use crate::REVISION;
 use crate::board::{Board, Stack};
 use crate::known;
 use crate::measure::Measurement;
-use crate::report::load_error;
 
 /// What is left to do after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +40,7 @@ struct Loaded {
 impl Loaded {
     /// Where an uploaded input lies: at the arena's end, off the image's own part.
     fn staging(&self, arena_len: usize) -> Result<core::ops::Range<usize>, BoardError> {
-        let input_len = self.engine.input().bytes();
+        let input_len = self.engine.input_len();
         let needed = self.engine.image().header().arena_len as usize + input_len;
         match arena_len.checked_sub(needed) {
             Some(_) => Ok(arena_len - input_len..arena_len),
@@ -100,20 +99,27 @@ impl<B: Board, S: Stack> Session<B, S> {
             Ok((seq, Err(error))) => return self.refuse(seq, error),
             Err(error) => return self.refuse(UNSOLICITED, error),
         };
-        let reply = match request {
-            Request::Hello => Ok(Response::Hello(self.hello())),
-            Request::Ping => Ok(Response::Pong),
-            Request::LoadImage { slot, offset, len } => self.load(slot, offset, len).map(Response::Image),
-            Request::SetInput { offset, data } => self.set_input(offset, data),
-            Request::Run(request) => self.run(seq, request).map(Response::Run),
-            Request::ReadOutput { offset, len } => return self.read_output(seq, offset, len),
-            Request::Reset => Ok(Response::Resetting),
+        // Each sends its own response: no two of them are alike, and none is handed on.
+        let done = match request {
+            Request::Hello => self.reply(seq, Response::Hello(self.hello())),
+            Request::Ping => self.reply(seq, Response::Pong),
+            Request::LoadImage { slot, offset, len } => self.load(seq, slot, offset, len),
+            Request::SetInput { offset, data } => self.set_input(seq, offset, data),
+            Request::Run(request) => self.run(seq, request),
+            Request::ReadOutput { offset, len } => self.read_output(seq, offset, len),
+            Request::Reset => self.reply(seq, Response::Resetting),
         };
-        match &reply {
-            Ok(response) => send(&mut self.board, seq, response),
-            Err(error) => send(&mut self.board, seq, &Response::Error(*error)),
+        if let Err(error) = done {
+            send(&mut self.board, seq, &Response::Error(error));
         }
         if request == Request::Reset { Next::Restart } else { Next::Listen }
+    }
+
+    /// By value: as a constant to refer to, the shortest response would be as long as the longest, in flash.
+    #[inline(always)]
+    fn reply(&mut self, seq: u16, response: Response<'_>) -> Result<(), BoardError> {
+        send(&mut self.board, seq, &response);
+        Ok(())
     }
 
     fn refuse(&mut self, seq: u16, error: FrameError) -> Next {
@@ -146,7 +152,7 @@ impl<B: Board, S: Stack> Session<B, S> {
     }
 
     #[inline(never)]
-    fn load(&mut self, slot: u8, offset: u32, len: u32) -> Result<ImageInfo, BoardError> {
+    fn load(&mut self, seq: u16, slot: u8, offset: u32, len: u32) -> Result<(), BoardError> {
         self.loaded = None;
         let slots = B::SLOTS.iter().flatten().count() as u8;
         let bytes = self.board.slot(slot).ok_or(BoardError::UnknownSlot { slot, slots })?;
@@ -157,7 +163,7 @@ impl<B: Board, S: Stack> Session<B, S> {
         let loaded = known::load(bytes, self.arena.len());
         let engine = match &loaded {
             Ok(engine) => engine,
-            Err(error) => return Err(load_error(*error)),
+            Err(refusal) => return Err(refusal.0),
         };
         let header = engine.image().header();
         let image_id = engine.image().id();
@@ -167,22 +173,23 @@ impl<B: Board, S: Stack> Session<B, S> {
             n_vectors: header.n_vectors,
             arena_needed: header.arena_len,
             total_len: header.total_len,
-            input_len: engine.input().bytes() as u32,
-            output_len: engine.output().bytes() as u32,
+            input_len: engine.input_len() as u32,
+            output_len: engine.output_len() as u32,
         };
         self.loaded = Some(Loaded { engine: *engine, image_id, received: 0, has_output: false });
-        Ok(info)
+        self.reply(seq, Response::Image(info))
     }
 
-    fn set_input(&mut self, offset: u32, data: &[u8]) -> Result<Response<'static>, BoardError> {
+    fn set_input(&mut self, seq: u16, offset: u32, data: &[u8]) -> Result<(), BoardError> {
         let loaded = self.loaded.as_mut().ok_or(BoardError::NoImage)?;
         loaded.take_input(self.arena, offset, data)?;
-        let needed = loaded.engine.input().bytes() as u32;
-        Ok(Response::InputAck { received: loaded.received as u32, needed })
+        let needed = loaded.engine.input_len() as u32;
+        let received = loaded.received as u32;
+        self.reply(seq, Response::InputAck { received, needed })
     }
 
     #[inline(never)]
-    fn run(&mut self, seq: u16, request: RunRequest) -> Result<RunReport, BoardError> {
+    fn run(&mut self, seq: u16, request: RunRequest) -> Result<(), BoardError> {
         let loaded = self.loaded.as_mut().ok_or(BoardError::NoImage)?;
         if request.repeats == 0 {
             return Err(BoardError::NoRepeats);
@@ -190,7 +197,7 @@ impl<B: Board, S: Stack> Session<B, S> {
         let (arena, input, expected) = match request.source {
             Source::Vector(index) => {
                 let count = loaded.engine.image().header().n_vectors;
-                let vector = loaded.engine.image().vector(index).ok_or(BoardError::UnknownVector { index, count })?;
+                let vector = loaded.engine.vector(index).ok_or(BoardError::UnknownVector { index, count })?;
                 // An uploaded input survives: its place at the arena's end is left alone as long as it is there.
                 let keep = if loaded.received > 0 { loaded.staging(self.arena.len())?.start } else { self.arena.len() };
                 (self.arena.get_mut(..keep).unwrap_or_default(), vector.input, Some(vector.expected))
@@ -207,29 +214,23 @@ impl<B: Board, S: Stack> Session<B, S> {
         };
         loaded.has_output = true;
         let (board, stack, engine) = (&mut self.board, &mut self.stack, &loaded.engine);
-        Ok(Measurement { board, stack, engine, image_id: loaded.image_id, arena, input, expected, seq }
-            .perform(request))
+        let image_id = loaded.image_id;
+        Measurement { board, stack, engine, image_id, arena, input, expected, seq }.perform(request);
+        Ok(())
     }
 
-    fn read_output(&mut self, seq: u16, offset: u32, len: u16) -> Next {
-        let reply = match self.loaded.as_ref().filter(|loaded| loaded.has_output) {
-            None => Response::Error(BoardError::NoOutput),
-            Some(loaded) => {
-                let output = self.arena.get(loaded.engine.output_range()).unwrap_or_default();
-                output_chunk(output, offset, len)
+    fn read_output(&mut self, seq: u16, offset: u32, len: u16) -> Result<(), BoardError> {
+        let loaded = self.loaded.as_ref().filter(|loaded| loaded.has_output).ok_or(BoardError::NoOutput)?;
+        let output = self.arena.get(loaded.engine.output_range()).unwrap_or_default();
+        let (total, limit) = (output.len() as u32, usize::from(len).min(MAX_CHUNK));
+        match output.get(offset as usize..) {
+            None | Some([]) => Err(BoardError::OutsideOutput { offset, total }),
+            Some(rest) => {
+                let data = rest.get(..limit).unwrap_or(rest);
+                send(&mut self.board, seq, &Response::Output { offset, total, data });
+                Ok(())
             }
-        };
-        send(&mut self.board, seq, &reply);
-        Next::Listen
-    }
-}
-
-fn output_chunk(output: &[u8], offset: u32, len: u16) -> Response<'_> {
-    let total = output.len() as u32;
-    let limit = usize::from(len).min(MAX_CHUNK);
-    match output.get(offset as usize..) {
-        None | Some([]) => Response::Error(BoardError::OutsideOutput { offset, total }),
-        Some(rest) => Response::Output { offset, total, data: rest.get(..limit).unwrap_or(rest) },
+        }
     }
 }
 

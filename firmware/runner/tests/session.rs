@@ -198,7 +198,7 @@ fn a_test_vector_is_run_and_judged() {
     let image = image();
     let mut client = client(&image);
     let info = client.load_image(0, 0, SLOT_LEN as u32, SOON).expect("image loads");
-    let header = *Image::parse(&image).expect("image is right").header();
+    let header = Image::parse(&image).expect("image is right").header();
     assert_eq!((info.image_id, info.n_ops, info.n_vectors), (header.image_id(), 2, 2));
     assert_eq!((info.arena_needed, info.input_len, info.output_len), (512, 400, 100));
 

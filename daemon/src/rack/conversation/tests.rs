@@ -79,7 +79,7 @@ impl FakeBoard {
     }
 
     fn info(&self) -> ImageInfo {
-        let header = *Image::parse(&self.image).expect("valid").header();
+        let header = Image::parse(&self.image).expect("valid").header();
         ImageInfo {
             image_id: header.image_id() ^ u32::from(self.ill == Ill::OtherImage),
             n_ops: header.n_ops,
