@@ -111,6 +111,18 @@ fn predicted(env: &Environment, limit: u64) -> Option<String> {
     ))
 }
 
+/// What a search that ends without a candidate as fast as its limit should say; `None` when nothing can be predicted. Predictions know more
+/// then than when the limit was checked.
+pub fn unmet(env: &Environment, limit: u64) -> Option<String> {
+    let fastest = fastest(env)?;
+    Some(format!(
+        "no candidate was as fast as the limit of {limit}; the fastest choice is predicted to take {:.0} on {} ({})",
+        fastest.ticks,
+        fastest.board_type,
+        told(&env.space, &fastest.bits)
+    ))
+}
+
 /// The width that most tensors have, and what differs from it.
 fn told(space: &Space, bits: &[Bits]) -> String {
     let count = |width: &Bits| bits.iter().filter(|other| *other == width).count();
@@ -127,6 +139,26 @@ fn told(space: &Space, bits: &[Bits]) -> String {
 mod tests {
     use super::*;
     use crate::env::toy;
+
+    #[test]
+    fn a_search_without_anything_fast_enough_tells_what_would_be() {
+        let mut env = toy::environment(None, None);
+        assert_eq!(unmet(&env, 9), None, "nothing was measured");
+        for width in Bits::ALL {
+            let bits = env.space.uniform(width, width);
+            let layers = vec![100 * u64::from(width.get()); env.space.graph().layers.len()];
+            env.latency.observe(&env.space.clone(), "toy", &bits, &layers, layers.iter().sum());
+        }
+        env.latency.fit();
+        let said = unmet(&env, 9).expect("every layer was measured");
+        let least = 200 * env.space.graph().layers.len();
+        assert_eq!(
+            said,
+            format!(
+                "no candidate was as fast as the limit of 9; the fastest choice is predicted to take {least} on toy (2 bits everywhere)"
+            )
+        );
+    }
 
     #[test]
     fn a_choice_is_told_by_what_differs() {

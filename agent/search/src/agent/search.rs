@@ -3,6 +3,7 @@
 use super::AgentError;
 use super::api::{Episode, Reward, RewardWall};
 use super::episodes::{Request, Session, Settled};
+use super::latency;
 use super::queue::{Pending, Progress, Subject, proposal};
 use super::training::EpisodeRun;
 use crate::env::{Environment, Measured, action_of_bits, reward};
@@ -115,12 +116,20 @@ impl<'a> Search<'a> {
             self.checkpoint()?;
         }
         let measured = self.progress.measured;
-        let remark = self.strategy.remark().map_or_else(String::new, |remark| format!("; {remark}"));
+        let remarks = self.strategy.remark().into_iter().chain(self.too_slow());
+        let remark: String = remarks.map(|remark| format!("; {remark}")).collect();
         let end = match measured >= self.session.start.budget {
             true => format!("budget reached: {measured} candidates measured"),
             false => format!("{measured} candidates measured; `{}` has nothing new to propose", self.strategy.name()),
         };
         Ok(end + &remark)
+    }
+
+    /// What to say when nothing that was measured is within the latency limit.
+    fn too_slow(&self) -> Option<String> {
+        let limit = self.env.limits.latency_ticks?;
+        let mut ticks = self.known.values().filter_map(|(_, measured)| measured.ticks);
+        if ticks.any(|ticks| ticks <= limit) { None } else { latency::unmet(&self.env, limit) }
     }
 
     /// What the strategy does before it proposes anything; a checkpoint after each part.
