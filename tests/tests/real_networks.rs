@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use bitrack_model::{
-    Bits, Dataset, FloatModel, HostImage, Imported, LowerOptions, Policy, Quantizer, RangeMethod, Split, equalize,
-    import, lower,
+    Bits, Dataset, FloatModel, HostImage, Imported, LowerOptions, Policy, Quantizer, RangeMethod, Split, Variant,
+    Variants, equalize, import, lower,
 };
 use bitrack_tests::bare_board::BareBoard;
 use bitrack_tests::lab::shared_data;
@@ -82,6 +82,32 @@ fn keyword_spotting_at_every_kind_of_policy_on_100_recordings() {
         });
         assert_board_equals_host(&mut board, &image, inputs, &name);
     }
+}
+
+#[test]
+fn keyword_spotting_by_every_variant_which_the_board_obeys() {
+    let Some(data) = shared_data("keyword_spotting_by_every_variant_which_the_board_obeys") else { return };
+    let Imported::Float(model) = import(&data.join("kws/ds_cnn_float.tflite")).expect("imports") else {
+        panic!("is a float model")
+    };
+    let calibration = Dataset::npz(&data.join("kws/train.npz"), Split::Train).expect("reads").first(64);
+    let (graph, bits) = (model.graph().clone(), Bits::Eight);
+    let quantizer = Quantizer::new(model, &calibration, RangeMethod::MinMax).expect("fits");
+    let quantized = quantizer.quantize(&Policy::uniform(&graph, bits, bits)).expect("quantizes");
+    let mut board = BareBoard::start();
+    let mut codes = Codes(3);
+    let input: Vec<u8> = (0..graph.shape(graph.input).elements()).map(|_| codes.next()).collect();
+    let mut ticks = |wanted: &[Variant]| {
+        let options = LowerOptions { variants: Variants::forced(&graph, wanted), ..LowerOptions::default() };
+        let image = lower(&quantized, &options).expect("lowers").bytes;
+        board.load(&image);
+        let (output, ticks) = board.run(&input);
+        assert_eq!(output, HostImage::new(&image).expect("valid").run(&input).expect("runs"), "{wanted:?}");
+        ticks
+    };
+    let [usual, rows, general] = [&[] as &[_], &[Variant::Rows], &[Variant::General]].map(&mut ticks);
+    // Four layers: what docs/kernels.md says of one.
+    assert!(usual + 4 * 10_000 < rows && rows + 4 * 180_000 < general, "{usual}, {rows}, {general}");
 }
 
 fn policies(model: &FloatModel) -> Vec<(String, Policy)> {

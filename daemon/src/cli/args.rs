@@ -112,6 +112,9 @@ pub enum CampaignCommand {
     Profile {
         /// Its name in hil.toml
         name: String,
+        /// An option of the agent, as with `start`: `preparation.variants=rows` to measure another variant of the kernels
+        #[arg(long = "set", value_name = "KEY=VALUE", num_args = 1..)]
+        set: Vec<String>,
         #[command(flatten)]
         how: How,
     },

@@ -15,7 +15,7 @@ use crate::types::{Campaign, Candidate, PredictionError, Training};
 pub fn run(client: &Client, args: Args) -> Result<(), Failure> {
     match args.command {
         CampaignCommand::Start { name, strategy, set, how } => start::start(client, &name, strategy, &set, how),
-        CampaignCommand::Profile { name, how } => start::profile(client, &name, how),
+        CampaignCommand::Profile { name, set, how } => start::profile(client, &name, &set, how),
         CampaignCommand::Finalists { name, top, r#as, set, watch } => {
             start::finalists(client, &name, top, r#as, &set, watch)
         }

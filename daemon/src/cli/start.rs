@@ -16,12 +16,13 @@ pub fn start(client: &Client, name: &str, strategy: Option<String>, set: &[Strin
 }
 
 /// `hil campaign profile`
-pub fn profile(client: &Client, name: &str, how: How) -> Result<(), Failure> {
+pub fn profile(client: &Client, name: &str, set: &[String], how: How) -> Result<(), Failure> {
     let request = request(&how);
     let request = StartRequest {
         r#as: request.r#as.or_else(|| Some(format!("{name}-profile"))),
         strategy: Some("profile".into()),
         unlimited: true,
+        options: options(set)?,
         ..request
     };
     send(client, name, &request, how.watch)

@@ -60,6 +60,17 @@ impl WeightKernel {
         }
     }
 
+    /// Whether it is a depthwise layer.
+    pub fn is_depthwise(&self) -> bool {
+        matches!(self, Self::Depthwise(_))
+    }
+
+    /// Whether it is a depthwise layer that the general loops compute, all of it or its last channels.
+    pub fn needs_general_depthwise(&self) -> bool {
+        let Self::Depthwise(shape) = self else { return false };
+        !depthwise::exists(Variant::Rows, shape, 0) || !shape.in_c.is_multiple_of(4)
+    }
+
     fn scratch_len(&self, variant: Variant, weights: Bits, input: Bits, output: Bits) -> usize {
         let (w, i, o) = (weights.into(), input.into(), output.into());
         match self {

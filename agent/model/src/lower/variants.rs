@@ -25,6 +25,44 @@ impl Variants {
         Self { told: Arc::new(told) }
     }
 
+    /// For little flash: what adds the least code to a runner. Convolutions have their general loops anyway. All depthwise layers share
+    /// one kind of loop: the general ones if any layer needs those, else those for small maps if they do for all, else row loops.
+    pub fn small(graph: &Graph) -> Self {
+        let kernels = || graph.layers.iter().filter_map(|layer| WeightKernel::of(graph, layer));
+        let depthwise = if kernels().any(|kernel| kernel.needs_general_depthwise()) {
+            Variant::General
+        } else if kernels().filter(WeightKernel::is_depthwise).all(|kernel| kernel.has(Variant::Map, Bits::Eight, 0)) {
+            Variant::Map
+        } else {
+            Variant::Rows
+        };
+        Self::forced(graph, &[depthwise, Variant::General])
+    }
+
+    /// The first of these variants that a layer has, for every layer and all bits; the usual one of a layer that has none of them.
+    pub fn forced(graph: &Graph, wanted: &[Variant]) -> Self {
+        let mut told = HashMap::new();
+        for (layer, input) in (0..graph.layers.len()).flat_map(|layer| Bits::ALL.map(|input| (layer, input))) {
+            let all = Self::of_layer(graph, layer, input);
+            let Some(&variant) = wanted.iter().find(|variant| all.contains(variant)) else { continue };
+            let widths = Bits::ALL.into_iter().flat_map(|w| Bits::ALL.map(|o| [w, input, o]));
+            told.extend(widths.map(|bits| ((layer, bits), variant)));
+        }
+        Self::told(told)
+    }
+
+    /// What was told, in a fixed order.
+    pub fn all_told(&self) -> Vec<(Site, Variant)> {
+        let mut all: Vec<(Site, Variant)> = self.told.iter().map(|(&site, &variant)| (site, variant)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The usual variant of a layer: what is picked where nothing was told.
+    pub fn usual(graph: &Graph, layer: usize, input: Bits) -> Variant {
+        Self::of_layer(graph, layer, input).last().copied().unwrap_or_default()
+    }
+
     /// The variants that there are for a layer with inputs of these bits, from the most general to the usual one.
     pub fn of_layer(graph: &Graph, layer: usize, input: Bits) -> Vec<Variant> {
         let Some(kernel) = WeightKernel::of(graph, &graph.layers[layer]) else { return vec![Variant::General] };

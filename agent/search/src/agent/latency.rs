@@ -2,10 +2,11 @@
 
 use super::AgentError;
 use super::api::LimitAsked;
+use super::client::Client;
 use super::episodes::{Session, Settled};
 use super::run::BASELINES;
 use super::search::learn_latency;
-use crate::env::{CostKey, Environment, LayerBits, Measured, Space};
+use crate::env::{CostKey, Environment, LatencyModel, LayerBits, Measured, Space};
 use crate::ilp::fastest::fastest;
 use bitrack_model::Bits;
 
@@ -26,13 +27,22 @@ pub struct TooSlow {
 /// # Errors
 /// The daemon's.
 pub fn know_layers(session: &Session, env: &mut Environment) -> Result<(), AgentError> {
-    for cost in session.client.layer_costs()? {
+    know_costs(&session.client, &mut env.latency)?;
+    env.latency.fit();
+    Ok(())
+}
+
+/// What layers cost on the campaign's board types, in any network.
+///
+/// # Errors
+/// The daemon's.
+pub fn know_costs(client: &Client, latency: &mut LatencyModel) -> Result<(), AgentError> {
+    for cost in client.layer_costs()? {
         let width = |bits: u8| Bits::try_from(bits).ok();
         let (Some(input), Some(output)) = (width(cost.input_bits), width(cost.output_bits)) else { continue };
         let bits = LayerBits { weights: cost.weight_bits.and_then(width), input, output };
-        env.latency.insert(&cost.board_type, CostKey { geometry: cost.geometry, bits }, cost.samples, cost.ticks);
+        latency.insert(&cost.board_type, CostKey { geometry: cost.geometry, bits }, cost.samples, cost.ticks);
     }
-    env.latency.fit();
     Ok(())
 }
 

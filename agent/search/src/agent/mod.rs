@@ -12,6 +12,7 @@ mod results;
 mod run;
 mod search;
 mod training;
+mod variants;
 
 pub use client::Client;
 pub use latency::TooSlow;

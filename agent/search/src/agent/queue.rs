@@ -3,7 +3,7 @@
 use super::AgentError;
 use crate::env::{Environment, SavedCost, bits_of_action};
 use crate::strategy::{Blob, Proposal, Strategy, StrategyError};
-use bitrack_model::Bits;
+use bitrack_model::{Bits, Site, Variant, Variants};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -59,6 +59,9 @@ struct Saved {
     pending: Vec<SavedPending>,
     /// What latency predictions are made from.
     latency: Vec<SavedCost>,
+    /// By which variants images are computed, where those are not the usual ones; checkpoints of earlier releases know no others.
+    #[serde(default)]
+    variants: Vec<SavedVariant>,
     /// The strategy's own header.
     strategy: String,
 }
@@ -70,6 +73,37 @@ struct SavedPending {
     /// As bits of f64 numbers: JSON would round them.
     actions: Vec<u64>,
     bits: Vec<Bits>,
+}
+
+/// A layer, the bits of its weights, input and output, and the variant's name.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedVariant {
+    layer: usize,
+    bits: [Bits; 3],
+    variant: String,
+}
+
+impl SavedVariant {
+    fn new(((layer, bits), variant): (Site, Variant)) -> Self {
+        Self { layer, bits, variant: variant.name().into() }
+    }
+
+    fn told(self) -> Result<(Site, Variant), StrategyError> {
+        let unknown = || StrategyError::Checkpoint { reason: format!("it names a variant `{}`", self.variant) };
+        Ok(((self.layer, self.bits), Variant::named(&self.variant).ok_or_else(unknown)?))
+    }
+}
+
+/// By which variants a saved search's images are computed.
+///
+/// # Errors
+/// [`StrategyError::Checkpoint`] when it is damaged.
+pub fn saved_variants(bytes: &[u8]) -> Result<Variants, AgentError> {
+    let all = Blob::from_bytes(bytes)?;
+    let saved: Saved = all.header(&all.strategy)?;
+    let told: Result<_, StrategyError> = saved.variants.into_iter().map(SavedVariant::told).collect();
+    Ok(Variants::told(told?))
 }
 
 impl Progress {
@@ -104,6 +138,7 @@ impl Progress {
             exhausted: self.exhausted,
             pending: self.pending.iter().map(pending).collect(),
             latency: env.latency.save(),
+            variants: env.latency.variants().all_told().into_iter().map(SavedVariant::new).collect(),
             strategy: blob.header,
         };
         let mut all = Blob::new(strategy.name(), &saved, &[]);

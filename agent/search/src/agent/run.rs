@@ -10,6 +10,7 @@ use super::limits::resolve;
 use super::options::Options;
 use super::results::{feasible, front};
 use super::search::Search;
+use super::variants;
 use crate::candidate::{HostJudge, HostTraining, Source};
 use crate::env::{Environment, Limits, Measured, Objective, reward};
 use crate::strategy::{Elite, Known, NAMES, Strategy, Warm, build, rule_based_bits};
@@ -41,7 +42,8 @@ pub fn run(client: Client) -> Result<(), AgentError> {
         build(&start.strategy, start.seed, &options.settings)?;
     }
     tracing::info!(campaign = start.name, model = start.model, data = start.data, "preparing model and data");
-    let builder = Source::load(Path::new(&start.model), &start.data)?.prepare(&options.preparation)?;
+    let mut builder = Source::load(Path::new(&start.model), &start.data)?.prepare(&options.preparation)?;
+    variants::choose(&client, &start, options.preparation.variants, &mut builder)?;
     let mut session = Session::new(client, start, options, builder);
     if is_final {
         return finalists::run(&session);
@@ -69,7 +71,9 @@ fn environment(session: &Session, limits: &Limits) -> Result<Environment, AgentE
     let boards = session.start.board_types.iter().map(|board| board.name.clone());
     let training = Box::new(HostTraining(session.builder.clone()));
     let limits = session.search_limits(limits)?;
-    Ok(Environment::new(session.space.clone(), costs, limits, Box::new(judge), training, boards)?)
+    let mut env = Environment::new(session.space.clone(), costs, limits, Box::new(judge), training, boards)?;
+    env.latency.set_variants(session.builder.variants().clone());
+    Ok(env)
 }
 
 /// The campaign's strategy, perhaps with a warm start.

@@ -7,10 +7,10 @@ mod shared;
 mod source;
 
 pub use costs::ModelCosts;
-pub use geometry::geometry;
+pub use geometry::{geometry, geometry_by};
 pub use judge::HostJudge;
 pub use shared::HostTraining;
-pub use source::{CandidateError, Preparation, Source};
+pub use source::{CandidateError, Pick, Preparation, Source};
 
 use crate::data::{Splits, Test, Validation};
 use crate::env::Space;
@@ -84,6 +84,16 @@ impl Builder {
     /// Hash of the float network, topology and weights.
     pub fn network_id(&self) -> u64 {
         self.model_id
+    }
+
+    /// By which variants its images are computed.
+    pub fn variants(&self) -> &Variants {
+        &self.variants
+    }
+
+    /// Has images computed by other variants.
+    pub fn set_variants(&mut self, variants: Variants) {
+        self.variants = variants;
     }
 
     /// Flash and RAM of any choice, by arithmetic.
@@ -170,16 +180,19 @@ impl Builder {
     pub fn ops(&self, policy: &Policy) -> Result<Vec<OpBits>, CandidateError> {
         let graph = self.quantizer.model().graph();
         let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
-        let op = |(layer, weights): (&bitrack_model::graph::Layer, Option<bitrack_model::Bits>)| OpBits {
-            name: layer.name.clone(),
-            kind: layer.op.name(),
-            weight_bits: weights.map(|bits| bits.get()),
-            input_bits: tensors[layer.inputs[0].0].get(),
-            output_bits: tensors[layer.output.0].get(),
-            macs: weights.map(|_| graph.macs(layer) as u64),
-            geometry: geometry(graph, layer, &tensors),
+        let op = |(index, weights): (usize, Option<bitrack_model::Bits>)| {
+            let layer = &graph.layers[index];
+            OpBits {
+                name: layer.name.clone(),
+                kind: layer.op.name(),
+                weight_bits: weights.map(|bits| bits.get()),
+                input_bits: tensors[layer.inputs[0].0].get(),
+                output_bits: tensors[layer.output.0].get(),
+                macs: weights.map(|_| graph.macs(layer) as u64),
+                geometry: geometry_by(graph, index, &tensors, weights, &self.variants),
+            }
         };
-        Ok(graph.layers.iter().zip(weights).map(op).collect())
+        Ok(weights.into_iter().enumerate().map(op).collect())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::Builder;
 use crate::data::{DataError, DataSpec, Splits, check_model};
-use bitrack_model::{FloatModel, Imported, Quantizer, RangeMethod, Variants, equalize, import};
+use bitrack_model::graph::Graph;
+use bitrack_model::{FloatModel, Imported, Quantizer, RangeMethod, Variant, Variants, equalize, import};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,37 @@ pub struct Preparation {
     pub vectors: usize,
     /// Alignment of each layer's section in the image, as a power of two.
     pub section_align_log2: u8,
+    /// By which variants of kernels images are computed, where there are several.
+    pub variants: Pick,
+}
+
+/// What picks among the variants of a kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pick {
+    /// What was measured to be fastest, where all variants were; the usual one elsewhere
+    #[default]
+    Measured,
+    /// The usual one: the fewest instructions
+    Usual,
+    /// What adds the least code to a runner for one network
+    Small,
+    /// `general` wherever there is a choice
+    General,
+    /// `rows` where there is that
+    Rows,
+}
+
+impl Pick {
+    /// The variants of a network's layers, as far as they follow from the network.
+    pub fn variants(self, graph: &Graph) -> Variants {
+        match self {
+            Pick::Measured | Pick::Usual => Variants::default(),
+            Pick::Small => Variants::small(graph),
+            Pick::General => Variants::forced(graph, &[Variant::General]),
+            Pick::Rows => Variants::forced(graph, &[Variant::Rows]),
+        }
+    }
 }
 
 /// How the range of a tensor's codes is chosen.
@@ -70,7 +102,8 @@ pub enum Method {
 impl Default for Preparation {
     fn default() -> Self {
         let calibration = Method::Mse;
-        Self { calibration_samples: 512, calibration, equalize: true, vectors: 2, section_align_log2: 2 }
+        let variants = Pick::default();
+        Self { calibration_samples: 512, calibration, equalize: true, vectors: 2, section_align_log2: 2, variants }
     }
 }
 
@@ -127,13 +160,14 @@ impl Source {
             Method::Percentile => RangeMethod::Percentile(1e-4),
             Method::Mse => RangeMethod::Mse,
         };
+        let variants = preparation.variants.variants(model.graph());
         Ok(Builder {
             quantizer: Quantizer::new(model, &samples, method)?,
             model_id,
             splits: self.splits,
             vectors: preparation.vectors,
             section_align_log2: preparation.section_align_log2,
-            variants: Variants::default(),
+            variants,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use bitrack_model::{Bits, Policy};
-use bitrack_search::candidate::{Builder, Preparation, Source};
+use bitrack_search::candidate::{Builder, Pick, Preparation, Source};
 use bitrack_search::env::Space;
 use std::path::PathBuf;
 
@@ -24,6 +24,9 @@ pub struct CandidateArgs {
     /// Test vectors in the image
     #[arg(long, default_value_t = Preparation::default().vectors)]
     vectors: usize,
+    /// Which variants of kernels compute it, where there are several; nothing was measured here
+    #[arg(long, value_enum, default_value_t = Pick::Usual)]
+    variants: Pick,
 }
 
 impl CandidateArgs {
@@ -35,6 +38,7 @@ impl CandidateArgs {
         let preparation = Preparation {
             calibration_samples: self.calibration_samples,
             vectors: self.vectors,
+            variants: self.variants,
             ..Preparation::default()
         };
         let builder = Source::load(&self.model, &self.data)?.prepare(&preparation)?;

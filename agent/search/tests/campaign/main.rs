@@ -5,6 +5,7 @@ mod latency;
 mod one_shot;
 mod toy;
 mod training;
+mod variants;
 
 use bitrack_search::agent::{Client, run};
 use fake_daemon::{Campaign, FakeDaemon};

@@ -2,7 +2,7 @@
 
 use super::CostKey;
 use crate::linear::Gaussian;
-use bitrack_model::Bits;
+use bitrack_model::{Bits, Variant};
 use std::collections::{BTreeMap, HashMap};
 
 /// Features of a layer, each a share of its expected ticks.
@@ -16,7 +16,7 @@ const PARTS: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub struct Estimator {
     /// Per kind: coefficients of [`features`].
-    fits: BTreeMap<String, Vec<f64>>,
+    fits: BTreeMap<(String, Option<Variant>), Vec<f64>>,
     /// Per geometry without bits: what was measured.
     known: HashMap<String, Vec<(CostKey, f64)>>,
 }
@@ -34,10 +34,11 @@ impl Estimator {
     pub fn fit<'a>(rows: impl Iterator<Item = (&'a CostKey, f64)>) -> Self {
         let mut rows: Vec<(&CostKey, f64)> = rows.collect();
         rows.sort_by(|a, b| a.0.cmp(b.0));
-        let mut by_kind: BTreeMap<String, Vec<(&CostKey, f64)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(String, Option<Variant>), Vec<(&CostKey, f64)>> = BTreeMap::new();
         let mut known: HashMap<String, Vec<(CostKey, f64)>> = HashMap::new();
         for (key, ticks) in rows {
-            by_kind.entry(kind(&key.geometry).into()).or_default().push((key, ticks));
+            let (name, variant) = kind(&key.geometry);
+            by_kind.entry((name.into(), variant)).or_default().push((key, ticks));
             known.entry(place(&key.geometry).into()).or_default().push((key.clone(), ticks));
         }
         Self { fits: by_kind.into_iter().map(|(kind, rows)| (kind, coefficients(&rows))).collect(), known }
@@ -87,7 +88,8 @@ impl Estimator {
     }
 
     fn fitted(&self, key: &CostKey) -> Option<f64> {
-        let coefficients = self.fits.get(kind(&key.geometry))?;
+        let (name, variant) = kind(&key.geometry);
+        let coefficients = self.fits.get(&(name.into(), variant))?;
         let work = Work::of(&key.geometry);
         let sum: f64 = features(key, &work).iter().zip(coefficients).map(|(f, c)| f * c).sum();
         // A fit from few rows may go astray; a layer never takes less than a tick for every sixteen steps.
@@ -147,9 +149,10 @@ fn features(key: &CostKey, work: &Work) -> [f64; FEATURES] {
     features
 }
 
-/// The operator's name: the first word.
-fn kind(geometry: &str) -> &str {
-    geometry.split(' ').next().unwrap_or(geometry)
+/// The operator's name, the first word, and the variant's if it is not the usual one, the last.
+fn kind(geometry: &str) -> (&str, Option<Variant>) {
+    let mut words = geometry.split(' ');
+    (words.next().unwrap_or(geometry), words.next_back().and_then(Variant::named))
 }
 
 /// A geometry without the bits of a second input.

@@ -4,11 +4,12 @@
 //! estimated, from the same geometry at other bits where possible, else from all layers of its kind.
 
 mod estimate;
+mod fastest;
 
-use crate::candidate::geometry;
+use crate::candidate::geometry_by;
 use crate::env::Space;
-use bitrack_model::Bits;
 use bitrack_model::graph::{Graph, TensorId};
+use bitrack_model::{Bits, Variants};
 use estimate::{Estimator, place};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -73,6 +74,8 @@ pub struct SavedCost {
 pub struct LatencyModel {
     graph: Graph,
     boards: BTreeMap<String, Board>,
+    /// By which its images are computed.
+    variants: Variants,
 }
 
 /// What is known of one board type.
@@ -105,7 +108,17 @@ impl LatencyModel {
     /// A model of a network's layers that knows nothing yet. Only `board_types` are looked at.
     pub fn new(space: &Space, board_types: impl IntoIterator<Item = String>) -> Self {
         let boards = board_types.into_iter().map(|name| (name, Board::default())).collect();
-        Self { graph: space.graph().clone(), boards }
+        Self { graph: space.graph().clone(), boards, variants: Variants::default() }
+    }
+
+    /// By which variants images are computed.
+    pub fn variants(&self) -> &Variants {
+        &self.variants
+    }
+
+    /// For images that are computed by these variants.
+    pub fn set_variants(&mut self, variants: Variants) {
+        self.variants = variants;
     }
 
     /// Learns what a layer took on average, in this or any other network.
@@ -118,7 +131,7 @@ impl LatencyModel {
     /// Learns from a measurement: the ticks of every layer in the network's order, and those of the whole inference. One of
     /// another number of layers is ignored.
     pub fn observe(&mut self, space: &Space, board_type: &str, bits: &[Bits], layers: &[u64], total: u64) {
-        let keys = keys(space, bits);
+        let keys = self.keys(space, bits);
         let Some(board) = self.boards.get_mut(board_type).filter(|_| keys.len() == layers.len()) else { return };
         board.overhead.add(total.saturating_sub(layers.iter().sum()));
         for (key, &ticks) in keys.into_iter().zip(layers) {
@@ -154,7 +167,7 @@ impl LatencyModel {
         let board = self.boards.get(board_type)?;
         let eight = vec![Bits::Eight; self.graph.tensors.len()];
         let geometries: Vec<String> =
-            self.graph.layers.iter().map(|layer| geometry(&self.graph, layer, &eight)).collect();
+            (0..self.graph.layers.len()).map(|layer| self.key_at_eight(layer, &eight).geometry).collect();
         let own: HashSet<&str> = geometries.iter().map(|geometry| place(geometry)).collect();
         let of_own = |(key, _): &(&CostKey, &Sum)| own.contains(place(&key.geometry));
         let mut rows: Vec<(&CostKey, &Sum)> = board.table.iter().filter(of_own).collect();
@@ -175,7 +188,7 @@ impl LatencyModel {
 
     /// Ticks of one inference; `None` while a layer's kind is unknown on some board type.
     pub fn predict(&self, space: &Space, bits: &[Bits]) -> Option<Prediction> {
-        let keys = keys(space, bits);
+        let keys = self.keys(space, bits);
         let on = |board_type: &String| {
             let start = Prediction { ticks: self.overhead(board_type), exact: true };
             keys.iter().try_fold(start, |sum, key| {
@@ -215,7 +228,18 @@ impl LatencyModel {
 
     /// The key of one layer when the graph's tensors have these bits.
     pub fn key(&self, layer: usize, tensors: &[Bits], weights: Option<Bits>) -> CostKey {
-        key(&self.graph, layer, tensors, weights)
+        key(&self.graph, layer, tensors, weights, &self.variants)
+    }
+
+    fn key_at_eight(&self, layer: usize, tensors: &[Bits]) -> CostKey {
+        let weights = self.graph.weight_shape(&self.graph.layers[layer]).map(|_| Bits::Eight);
+        self.key(layer, tensors, weights)
+    }
+
+    /// The keys of all layers of a candidate.
+    fn keys(&self, space: &Space, bits: &[Bits]) -> Vec<CostKey> {
+        let (tensors, weights) = space.widths(bits);
+        (0..weights.len()).map(|layer| self.key(layer, &tensors, weights[layer])).collect()
     }
 }
 
@@ -231,18 +255,11 @@ impl Ord for Sum {
     }
 }
 
-fn key(graph: &Graph, layer: usize, tensors: &[Bits], weights: Option<Bits>) -> CostKey {
-    let layer = &graph.layers[layer];
+fn key(graph: &Graph, index: usize, tensors: &[Bits], weights: Option<Bits>, variants: &Variants) -> CostKey {
+    let layer = &graph.layers[index];
     let of = |TensorId(tensor): TensorId| tensors[tensor];
     let bits = LayerBits { weights, input: of(layer.inputs[0]), output: of(layer.output) };
-    CostKey { geometry: geometry(graph, layer, tensors), bits }
-}
-
-/// The keys of all layers of a candidate.
-fn keys(space: &Space, bits: &[Bits]) -> Vec<CostKey> {
-    let graph = space.graph();
-    let (tensors, weights) = space.widths(bits);
-    (0..graph.layers.len()).map(|layer| key(graph, layer, &tensors, weights[layer])).collect()
+    CostKey { geometry: geometry_by(graph, index, tensors, weights, variants), bits }
 }
 
 #[cfg(test)]

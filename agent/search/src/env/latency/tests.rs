@@ -21,7 +21,7 @@ fn truth(key: &CostKey) -> u64 {
 }
 
 fn measure(model: &mut LatencyModel, bits: &[Bits]) -> u64 {
-    let layers: Vec<u64> = keys(&space(), bits).iter().map(truth).collect();
+    let layers: Vec<u64> = model.keys(&space(), bits).iter().map(truth).collect();
     let total = layers.iter().sum::<u64>() + 500;
     model.observe(&space(), BOARD, bits, &layers, total);
     model.fit();
@@ -43,7 +43,7 @@ fn a_fourth_corner_follows_from_three() {
     let layer = |weights, output| {
         let mut tensors = vec![Bits::Eight; toy::graph().tensors.len()];
         tensors[3] = output;
-        key(&toy::graph(), 2, &tensors, Some(weights))
+        key(&toy::graph(), 2, &tensors, Some(weights), &Variants::default())
     };
     for (weights, output) in [(Bits::Eight, Bits::Eight), (Bits::Two, Bits::Eight), (Bits::Eight, Bits::Four)] {
         let key = layer(weights, output);
@@ -73,7 +73,7 @@ proptest! {
         let mut model = model();
         candidates[1..].iter().for_each(|bits| assert!(measure(&mut model, bits) > 0));
         let predicted = model.predict(&space(), &candidates[0]).expect("all kinds are known").ticks;
-        let truth = keys(&space(), &candidates[0]).iter().map(truth).sum::<u64>() as f64 + 500.0;
+        let truth = model.keys(&space(), &candidates[0]).iter().map(truth).sum::<u64>() as f64 + 500.0;
         prop_assert!((predicted / truth - 1.0).abs() < 0.1, "{predicted} {truth}");
     }
 
