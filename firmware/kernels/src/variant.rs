@@ -12,10 +12,10 @@ pub enum Variant {
     General = 0,
     /// Pointwise convolution: pixels side by side are expanded and multiplied in one loop.
     Pixels = 1,
-    /// Depthwise 3x3 at stride 1 and 2: row by row of outputs. Channels beyond the last four are left to the general loops, and so is all
-    /// of a layer with a left shift of more than eight bits.
+    /// Depthwise 3x3: row by row of outputs at stride 1, pixels in pairs at stride 2 both ways. Channels beyond the last four are left to the
+    /// general loops, and so is all of a layer with a left shift of more than eight bits.
     Rows = 2,
-    /// Depthwise 3x3 on maps 3, 5 and 6 pixels wide, without a left shift: bands of rows. Channels beyond the last four as above.
+    /// Depthwise 3x3 at stride 1 on maps 3, 5 and 6 pixels wide, without a left shift: bands of rows. Channels beyond the last four as above.
     Map = 3,
 }
 

@@ -1,4 +1,4 @@
-//! 3x3 kernels at stride 1 and 2 on a core with the DSP extension: `dw3x3.s`.
+//! 3x3 kernels at stride 1 on a core with the DSP extension: `dw3x3.s`.
 
 use super::{Job, Strip, inner_rows};
 use crate::buffers::Output;
@@ -50,12 +50,12 @@ struct Rows {
     step: usize,
     columns: usize,
     destination: *mut u32,
-    expand: unsafe extern "C" fn(),
+    expand: Label,
     bytes: *mut u32,
     out: *mut u8,
     out_step: usize,
     outputs: usize,
-    store: unsafe extern "C" fn(),
+    store: Label,
     params: *const [u32; 7],
     strip: *const u32,
     /// Where the strip is after all rounds of four outputs.
@@ -75,17 +75,19 @@ unsafe extern "C" {
     fn bitrack_dw3_params_w8(weights: *const u8, channels: *const Channel, params: *mut [u32; 7]);
     fn bitrack_dw3_params_w4(weights: *const u8, channels: *const Channel, params: *mut [u32; 7]);
     fn bitrack_dw3_params_w2(weights: *const u8, channels: *const Channel, params: *mut [u32; 7]);
-    fn bitrack_dw3_rows_s1(args: &Rows);
-    fn bitrack_dw3_rows_s2(args: &Rows);
+    fn bitrack_dw3_rows(args: &Rows);
     // Called by `rows` with registers of its own choice.
     fn bitrack_dw3_expand_b8();
     fn bitrack_dw3_expand_b4();
     fn bitrack_dw3_expand_b2();
-    fn bitrack_dw3_expanded();
+    pub(super) fn bitrack_dw3_expanded();
     fn bitrack_dw_store_b8();
     fn bitrack_dw_store_b4();
     fn bitrack_dw_store_b2();
 }
+
+/// Code that is called with registers of its own choice.
+pub(super) type Label = unsafe extern "C" fn();
 
 /// Runs all whole quads; returns their number.
 #[inline(never)]
@@ -128,7 +130,7 @@ fn strip_rows(job: &Job<'_>, strip: &Strip, args: &mut Rows) {
             args.expand = bitrack_dw3_expanded;
             args.count = 1;
         }
-        run_rows(job, args);
+        run_rows(args);
         args.out = args.out.wrapping_add(args.count.wrapping_mul(args.out_row_step));
         row = row.wrapping_add(args.count.wrapping_mul(step));
     }
@@ -162,10 +164,16 @@ fn unpack(job: &Job<'_>, params: &mut [[u32; 7]; QUAD]) {
     // SAFETY: a whole quad of weights and four constants.
     unsafe { spread(job)(weights.as_ptr(), channels.as_ptr(), params.as_mut_ptr()) };
     if Kernel::DepthwiseShift.is_built() && job.shift > 0 {
-        for [weights @ .., _mult, bias] in params.iter_mut() {
-            shift_up(weights, job.shift);
-            *bias <<= job.shift;
-        }
+        shift_params(params, job.shift.into());
+    }
+}
+
+/// Shifts a quad's weights and biases.
+#[inline(never)]
+pub(super) extern "C" fn shift_params(params: &mut [[u32; 7]; QUAD], shift: u32) {
+    for [weights @ .., _mult, bias] in params.iter_mut() {
+        shift_up(weights, shift as u8);
+        *bias <<= shift;
     }
 }
 
@@ -178,9 +186,8 @@ pub(super) fn shift_up(words: &mut [u32], shift: u8) {
 
 /// All arguments that rows of a strip have in common; `out` is the strip's place in the first row.
 fn rows_args(job: &mut Job<'_>, strip: &Strip, params: &[[u32; 7]; QUAD], output: &Output<'_>) -> Rows {
-    let stride = usize::from(job.shape.stride_w);
     let in_row = usize::from(job.shape.in_w) * job.in_pixel_bytes;
-    let fours = strip.outputs / 4 * 4 * stride * COLUMN;
+    let fours = strip.outputs / 4 * 4 * COLUMN;
     let out_row = usize::from(job.shape.out_w) * job.out_pixel_bytes;
     let ahead = |step: usize| if job.backwards { step.wrapping_neg() } else { step };
     Rows {
@@ -207,7 +214,7 @@ fn rows_args(job: &mut Job<'_>, strip: &Strip, params: &[[u32; 7]; QUAD], output
 }
 
 /// Expands rows side by side.
-pub(super) fn expand(job: &Job<'_>) -> unsafe extern "C" fn() {
+pub(super) fn expand(job: &Job<'_>) -> Label {
     by_activations!(job.in_bits, bitrack_dw3_expand_b8, bitrack_dw3_expand_b4, bitrack_dw3_expand_b2)
 }
 
@@ -217,7 +224,7 @@ pub(super) fn expand_edge(job: &Job<'_>) -> unsafe extern "C" fn(&Edge) {
 }
 
 /// Stores outputs side by side.
-pub(super) fn store(job: &Job<'_>) -> unsafe extern "C" fn() {
+pub(super) fn store(job: &Job<'_>) -> Label {
     by_activations!(job.out_bits, bitrack_dw_store_b8, bitrack_dw_store_b4, bitrack_dw_store_b2)
 }
 
@@ -234,15 +241,10 @@ fn expand_row_at_edge(job: &Job<'_>, strip: &Strip, row: usize, args: &Rows) {
 }
 
 /// Runs `args.count` rows of outputs from `args.out` on.
-fn run_rows(job: &Job<'_>, args: &Rows) {
-    let kernel = match job.shape.stride_w {
-        1 if const { Kernel::Depthwise3x3S1.is_built() } => bitrack_dw3_rows_s1,
-        2 if const { Kernel::Depthwise3x3S2.is_built() } => bitrack_dw3_rows_s2,
-        _ => built::missing(),
-    };
+fn run_rows(args: &Rows) {
     // SAFETY: so many rows of the strip exist in the output, whose length was checked; if `expand` is not the empty one, every
     // input row under them exists, with `columns` pixels; strip and bytes hold `columns` and `outputs`.
-    unsafe { kernel(args) }
+    unsafe { bitrack_dw3_rows(args) }
 }
 
 /// Four zero points as a quad of packed activations.

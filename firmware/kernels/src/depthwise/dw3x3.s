@@ -203,8 +203,8 @@ bitrack_dw3_expanded:
     strb    \acc, [r11], #4
 .endm
 
-@ Outputs first to last of a round, from column `first * stride` on. A column is read once for all outputs that it is under.
-.macro dw_outputs1 n, at, pair_first, h
+@ Outputs first to last of a round, from column `first` on. A column is read once for all outputs that it is under.
+.macro dw_outputs n, at, pair_first, h
     dw_column 0, \at, \pair_first
     dw_left r8, \h
     dw_column 1, \at, \pair_first
@@ -241,84 +241,52 @@ bitrack_dw3_expanded:
   .endif
 .endm
 
-@ The same at stride 2: every other column is shared by two outputs.
-.macro dw_outputs2 n, at, pair_first, h
-    dw_column 0, \at, \pair_first
-    dw_left r8, \h
-    dw_column 1, \at, \pair_first
-    dw_middle r8, \h
-    dw_column 2, \at, \pair_first
-    dw_right r8, \h
-    dw_finish r8
-  .if \n > 1
-    dw_left r8, \h
-    dw_column 3, \at, \pair_first
-    dw_middle r8, \h
-    dw_column 4, \at, \pair_first
-    dw_right r8, \h
-    dw_finish r8
-  .endif
-  .if \n == 4
-    dw_left r8, \h
-    dw_column 5, \at, \pair_first
-    dw_middle r8, \h
-    dw_column 6, \at, \pair_first
-    dw_right r8, \h
-    dw_finish r8
-    dw_left r8, \h
-    dw_column 7, \at, \pair_first
-    dw_middle r8, \h
-    dw_column 8, \at, \pair_first
-    dw_right r8, \h
-    dw_finish r8
-  .endif
-.endm
-
-@ One channel of a row: rounds of four outputs, then two, then one.
-.macro dw_channel stride, index, at, pair_first, h
-  .if \index
-    ldr     r8, [sp, #DW_PARAMS]
-    ldr     r11, [sp, #DW_BYTES]
-    add     r8, #28 * \index
-    ldr     r10, [sp, #DW_STRIP]
-    add     r11, #\index
-  .else
-    ldr     r11, [sp, #DW_BYTES]
-    ldrd    r8, r10, [sp, #DW_PARAMS]
-  .endif
+@ Two channels of a row that lie alike in a column, twelve bytes apart: rounds of four outputs, then two, then one.
+@ r8 weights, r10 strip, r11 outputs.
+.macro dw_channels at, pair_first, h, index
+5:
     ldr     r6, [sp, #DW_FOURS]
     ldm     r8, {r0-r5, r12}
     cmp     r10, r6
-    beq     2f
+    bhs     2f
 1:
-    dw_outputs\stride 4, \at, \pair_first, \h
+    dw_outputs 4, \at, \pair_first, \h
     ldr     r6, [sp, #DW_FOURS]
-    add     r10, #96 * \stride
+    add     r10, #96
     cmp     r10, r6
-    bne     1b
+    blo     1b
 2:
     @ Carry: two outputs more; negative: one more.
     ldr     r6, [sp, #DW_REST]
     lsls    r6, r6, #31
     bcc     3f
-    dw_outputs\stride 2, \at, \pair_first, \h
+    dw_outputs 2, \at, \pair_first, \h
     ldr     r6, [sp, #DW_REST]
-    add     r10, #48 * \stride
+    add     r10, #48
     lsls    r6, r6, #31
 3:
     bpl     4f
-    dw_outputs\stride 1, \at, \pair_first, \h
+    dw_outputs 1, \at, \pair_first, \h
 4:
+    @ Outputs begin at a word.
+    lsls    r6, r11, #31
+    bmi     6f
+    ldrd    r8, r10, [sp, #DW_PARAMS]
+    ldr     r11, [sp, #DW_BYTES]
+    add     r8, #28 * (\index + 1)
+    add     r10, #12
+    add     r11, #\index + 1
+    b       5b
+6:
 .endm
 
 @ r0 = Rows: `count` rows of outputs, none of which needs a row of padding.
-.macro dw_rows stride
-    .section .text.bitrack_dw3_rows_s\stride, "ax", %progbits
+    .section .text.bitrack_dw3_rows, "ax", %progbits
     .p2align 2
-    .globl  bitrack_dw3_rows_s\stride
-    .type   bitrack_dw3_rows_s\stride, %function
+    .globl  bitrack_dw3_rows
+    .type   bitrack_dw3_rows, %function
     .thumb_func
-bitrack_dw3_rows_s\stride:
+bitrack_dw3_rows:
     push    {r4-r11, lr}
     sub     sp, #DW_FRAME
     mov     r12, sp
@@ -331,10 +299,14 @@ bitrack_dw3_rows_s\stride:
     ldrd    r12, lr, [sp, #DW_DESTINATION]
     blx     lr
     ldr     lr, [sp, #DW_ZERO]
-    dw_channel \stride, 0, 0, 1, b
-    dw_channel \stride, 1, 12, 1, b
-    dw_channel \stride, 2, 4, 0, t
-    dw_channel \stride, 3, 16, 0, t
+    ldrd    r8, r10, [sp, #DW_PARAMS]
+    ldr     r11, [sp, #DW_BYTES]
+    dw_channels 0, 1, b, 0
+    ldrd    r8, r10, [sp, #DW_PARAMS]
+    ldr     r11, [sp, #DW_BYTES]
+    add     r8, #56
+    add     r11, #2
+    dw_channels 4, 0, t, 2
     add     r4, sp, #DW_BYTES
     ldm     r4, {r0-r4}
     blx     r4
@@ -353,10 +325,41 @@ bitrack_dw3_rows_s\stride:
     bne.w   9b
     add     sp, #DW_FRAME
     pop     {r4-r11, pc}
-    .size   bitrack_dw3_rows_s\stride, . - bitrack_dw3_rows_s\stride
+    .size   bitrack_dw3_rows, . - bitrack_dw3_rows
+
+@ Outputs are bytes: saturates four to the width and packs them. What the register holds that saturates:
+.macro dw_saturation bits, to
+  .if \bits == 4
+    mov     \to, #0xF0F0F0F0
+  .elseif \bits == 2
+    mov     \to, #0xFCFCFCFC
+  .endif
+.endm
+.macro dw_pack bits, x, by
+  .if \bits != 8
+    uqadd8  \x, \x, \by
+    usub8   \x, \x, \by
+  .endif
+  .if \bits == 4
+    orr     \x, \x, \x, lsr #4
+    uxtb16  \x, \x
+    orr     \x, \x, \x, lsr #8
+  .elseif \bits == 2
+    orr     \x, \x, \x, lsr #6
+    orr     \x, \x, \x, lsr #12
+  .endif
+.endm
+.macro dw_put bits, x, at
+  .if \bits == 8
+    str     \x, \at
+  .elseif \bits == 4
+    strh    \x, \at
+  .else
+    strb    \x, \at
+  .endif
 .endm
 
-@ Called by `rows` only: r0 outputs, four bytes a column; r1 destination; r2 its step; r3 columns; clobbers r5 and r12.
+@ Called by `rows` only: r0 outputs, four bytes a column; r1 destination; r2 its step; r3 columns; clobbers r5 to r7 and r12.
 .macro dw_store bits
     .section .text.bitrack_dw_store_b\bits, "ax", %progbits
     .p2align 2
@@ -364,33 +367,24 @@ bitrack_dw3_rows_s\stride:
     .type   bitrack_dw_store_b\bits, %function
     .thumb_func
 bitrack_dw_store_b\bits:
-  .if \bits == 4
-    mov     r5, #0xF0F0F0F0
-  .elseif \bits == 2
-    mov     r5, #0xFCFCFCFC
-  .endif
-1:
-    ldr     r12, [r0], #4
-  .if \bits == 8
-    str     r12, [r1]
-  .else
-    @ Saturate the bytes to the width.
-    uqadd8  r12, r12, r5
-    usub8   r12, r12, r5
-    .if \bits == 4
-      orr   r12, r12, r12, lsr #4
-      uxtb16 r12, r12
-      orr   r12, r12, r12, lsr #8
-      strh  r12, [r1]
-    .else
-      orr   r12, r12, r12, lsr #6
-      orr   r12, r12, r12, lsr #12
-      strb  r12, [r1]
-    .endif
-  .endif
+    dw_saturation \bits, r5
+    lsrs    r3, r3, #1
+    bcc     1f
+    ldr     r6, [r0], #4
+    dw_pack \bits, r6, r5
+    dw_put  \bits, r6, "[r1]"
     add     r1, r2
+    cbz     r3, 2f
+1:
+    ldm     r0!, {r6, r7}
+    dw_pack \bits, r6, r5
+    dw_put  \bits, r6, "[r1]"
+    dw_pack \bits, r7, r5
+    dw_put  \bits, r7, "[r1, r2]"
+    add     r1, r1, r2, lsl #1
     subs    r3, #1
     bne     1b
+2:
     bx      lr
     .size   bitrack_dw_store_b\bits, . - bitrack_dw_store_b\bits
 .endm
@@ -427,8 +421,7 @@ bitrack_dw3_params_w\bits:
   .endif
 1:
   .if \bits == 8
-    ldr     r4, [r0], #4
-    ldr     r6, [r0], #4
+    ldrd    r4, r6, [r0], #8
   .elseif \bits == 4
     ldr     r4, [r0], #4
     and     r6, r4, #0xF0F0F0F0
@@ -455,8 +448,7 @@ bitrack_dw3_params_w\bits:
     sxtb16  r6, r6, ror #8
     sxtb    r7, r12
     ror     r12, r12, #8
-    ldr     r9, [r1], #4
-    ldr     r8, [r1], #4
+    ldrd    r9, r8, [r1], #8
     subs    r10, #1
     stm     r2!, {r3-r9}
     bne     1b
@@ -473,8 +465,6 @@ bitrack_dw3_params_w\bits:
     dw_expand_edge 8
     dw_expand_edge 4
     dw_expand_edge 2
-    dw_rows 1
-    dw_rows 2
     dw_store 8
     dw_store 4
     dw_store 2

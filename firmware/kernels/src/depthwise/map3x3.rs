@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::cortex_m::{COLUMN, Edge, Spread, expand, expand_edge, pack_padding, rows_under, spread, store};
+use super::cortex_m::{COLUMN, Edge, Label, Spread, expand, expand_edge, pack_padding, rows_under, spread, store};
 use super::{Job, MAX_EDGES, Strip, inner_rows, layout};
 use crate::Kernel;
 use crate::buffers::Output;
@@ -12,8 +12,6 @@ use crate::quads::QUAD;
 use crate::requant::Channel;
 
 core::arch::global_asm!(include_str!("map3x3.s"), options(raw));
-
-type Label = unsafe extern "C" fn();
 
 /// Arguments of `map`, in the order of `map3x3.s`: a band of rows of a quad.
 #[repr(C)]
@@ -61,11 +59,9 @@ unsafe extern "C" {
     // Goes through the quads with `args` and the edges it points to.
     fn bitrack_dw3_map(args: &mut Map);
     // Called by `map` with registers of its own choice.
-    fn bitrack_dw3_map_s1_3();
-    fn bitrack_dw3_map_s1_5();
-    fn bitrack_dw3_map_s1_6();
-    fn bitrack_dw3_map_s2_3();
-    fn bitrack_dw3_map_s2_6();
+    fn bitrack_dw3_map_3();
+    fn bitrack_dw3_map_5();
+    fn bitrack_dw3_map_6();
 }
 
 /// Runs all whole quads, band by band; returns their number.
@@ -172,12 +168,10 @@ fn map_args(
 
 /// The code for the map's width.
 fn body(job: &Job<'_>) -> Label {
-    match (job.shape.stride_w, job.shape.out_w) {
-        (1, 3) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s1_3,
-        (1, 5) if const { Kernel::DepthwiseMap5.is_built() } => bitrack_dw3_map_s1_5,
-        (1, 6) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s1_6,
-        (2, 3) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s2_3,
-        (2, 6) if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_s2_6,
+    match job.shape.out_w {
+        3 if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_3,
+        5 if const { Kernel::DepthwiseMap5.is_built() } => bitrack_dw3_map_5,
+        6 if const { Kernel::DepthwiseMap6.is_built() } => bitrack_dw3_map_6,
         _ => built::missing(),
     }
 }

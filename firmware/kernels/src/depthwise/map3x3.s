@@ -150,8 +150,8 @@ bitrack_dw3_mapped:
     pop     {r4-r11, pc}
     .size   bitrack_dw3_map, . - bitrack_dw3_map
 
-@ A row of outputs of one channel. At stride 1 the outputs take turns with two accumulators.
-.macro dm_row1 n, at, pair_first, h
+@ A row of outputs of one channel. Outputs take turns with two accumulators.
+.macro dm_row n, at, pair_first, h
     dw_column 0, \at, \pair_first
     dw_left r8, \h
     dw_column 1, \at, \pair_first
@@ -181,29 +181,14 @@ bitrack_dw3_mapped:
   .endif
 .endm
 
-.macro dm_row2 n, at, pair_first, h
-    .set DM_I, 1
-    dw_column 0, \at, \pair_first
-  .rept \n
-    dw_left r8, \h
-    dw_column DM_I, \at, \pair_first
-    dw_middle r8, \h
-    .set DM_I, DM_I + 1
-    dw_column DM_I, \at, \pair_first
-    dw_right r8, \h
-    dw_finish r8
-    .set DM_I, DM_I + 1
-  .endr
-.endm
-
 @ Two channels that lie alike in a column, twelve bytes apart: r8 weights, r10 strip, r11 outputs.
-.macro dm_channels stride, n, at, pair_first, h, index
+.macro dm_channels n, at, pair_first, h, index
 1:
     ldm     r8, {r0-r5, r12}
 2:
-    dm_row\stride \n, \at, \pair_first, \h
+    dm_row \n, \at, \pair_first, \h
     ldr     r6, [sp, #DM_END]
-    add     r10, #24 * (\stride * (\n - 1) + 3)
+    add     r10, #24 * (\n + 2)
     cmp     r10, r6
     blo     2b
     lsls    r6, r11, #31
@@ -217,23 +202,21 @@ bitrack_dw3_mapped:
 3:
 .endm
 
-.macro dm_body stride, n
-    .section .text.bitrack_dw3_map_s\stride\()_\n, "ax", %progbits
+.macro dm_body n
+    .section .text.bitrack_dw3_map_\n, "ax", %progbits
     .p2align 2
-    .globl  bitrack_dw3_map_s\stride\()_\n
-    .type   bitrack_dw3_map_s\stride\()_\n, %function
+    .globl  bitrack_dw3_map_\n
+    .type   bitrack_dw3_map_\n, %function
     .thumb_func
-bitrack_dw3_map_s\stride\()_\n:
-    dm_channels \stride, \n, 0, 1, b, 0
+bitrack_dw3_map_\n:
+    dm_channels \n, 0, 1, b, 0
     add     r8, #56
     add     r11, #2
-    dm_channels \stride, \n, 4, 0, t, 2
+    dm_channels \n, 4, 0, t, 2
     b.w     bitrack_dw3_mapped
-    .size   bitrack_dw3_map_s\stride\()_\n, . - bitrack_dw3_map_s\stride\()_\n
+    .size   bitrack_dw3_map_\n, . - bitrack_dw3_map_\n
 .endm
 
-    dm_body 1, 3
-    dm_body 1, 5
-    dm_body 1, 6
-    dm_body 2, 3
-    dm_body 2, 6
+    dm_body 3
+    dm_body 5
+    dm_body 6

@@ -10,13 +10,19 @@ mod cortex_m;
 mod layout;
 #[cfg(target_arch = "arm")]
 mod map3x3;
+#[cfg(target_arch = "arm")]
+mod pairs3x3;
 mod plan;
 
+#[cfg(target_arch = "arm")]
+use plan::Code;
 use plan::Plan;
 
 use crate::buffers::{self, Input, Output, Overlay, Way};
 use crate::columns::as_words;
-use crate::parts::{Parts, quotient, quotient_up};
+use crate::parts::Parts;
+#[cfg(target_arch = "arm")]
+use crate::parts::{quotient, quotient_up};
 use crate::quads::QUAD;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, ConvArgs, ConvShape, Kernel, KernelError, Needs, Variant, activations, built};
@@ -44,27 +50,28 @@ pub fn pack(shape: &ConvShape, w_bits: Bits, plain: &[i8], out: &mut [u8]) -> Re
 }
 
 /// Whether any of it is compiled in.
-pub const BUILT: bool = ROWS_BUILT || MAPS_BUILT || Kernel::DepthwiseAny.is_built();
-
-/// Whether any 3x3 kernel on maps of any width is.
-const ROWS_BUILT: bool = Kernel::Depthwise3x3S1.is_built() || Kernel::Depthwise3x3S2.is_built();
+pub const BUILT: bool = Kernel::Depthwise3x3S1.is_built()
+    || Kernel::Depthwise3x3S2.is_built()
+    || MAPS_BUILT
+    || Kernel::DepthwiseAny.is_built();
 
 /// Whether any of those for small maps is.
 const MAPS_BUILT: bool = Kernel::DepthwiseMap5.is_built() || Kernel::DepthwiseMap6.is_built();
 
 /// Whether there is a variant for a shape and a left shift of accumulators: [`Variant::General`] always, [`Variant::Rows`] for 3x3 at
-/// stride 1 or 2 of four channels or more, [`Variant::Map`] for those of them on a map 3, 5 or 6 pixels wide without a shift.
+/// stride 1 across or 2 both ways of four channels or more, [`Variant::Map`] for those of them at stride 1 on a map 3, 5 or 6 pixels wide
+/// without a shift.
 pub const fn exists(variant: Variant, shape: &ConvShape, shift: u8) -> bool {
     exists_lying(variant, &plan::lying(shape), shift)
 }
 
 /// The same for a shape that lies. A build without small maps does not look at them: there, whoever names them is told that.
 const fn exists_lying(variant: Variant, lying: &ConvShape, shift: u8) -> bool {
-    let by_3x3 = lying.k_h == 3 && lying.k_w == 3 && matches!(lying.stride_w, 1 | 2) && lying.in_c as usize >= QUAD;
+    let by_3x3 = lying.k_h == 3 && lying.k_w == 3 && lying.in_c as usize >= QUAD;
     match variant {
         Variant::General => true,
-        Variant::Rows => by_3x3,
-        Variant::Map => !MAPS_BUILT || by_3x3 && shift == 0 && is_map(lying) && has_few_edges(lying),
+        Variant::Rows => by_3x3 && (lying.stride_w == 1 || plan::in_pairs(lying)),
+        Variant::Map => !MAPS_BUILT || by_3x3 && shift == 0 && lying.stride_w == 1 && matches!(lying.out_w, 3 | 5 | 6),
         Variant::Pixels => false,
     }
 }
@@ -104,21 +111,12 @@ pub const fn needs(
     Some(needs.and(kernel).and_if(!whole, Kernel::DepthwiseAny))
 }
 
-/// Whether there is code for a 3x3 kernel on a map of this width.
-const fn is_map(shape: &ConvShape) -> bool {
-    matches!((shape.stride_w, shape.out_w), (1, 3 | 5 | 6) | (2, 3 | 6))
-}
-
-/// Whether few enough rows of outputs need a row of padding for the kernels for small maps.
-const fn has_few_edges(shape: &ConvShape) -> bool {
-    let (inner_start, inner_end) = inner_rows(shape);
-    shape.out_h as usize - (inner_end - inner_start) <= MAX_EDGES
-}
-
-/// Rows of outputs that need a row of padding, at most, on a small map.
+/// Rows of outputs that need a row of padding, at most: two at either edge, since every window touches the input.
+#[cfg(target_arch = "arm")]
 const MAX_EDGES: usize = 4;
 
 /// The first output row of which the window of a kernel three rows high lies on the input from top to bottom, and the end of those.
+#[cfg(target_arch = "arm")]
 const fn inner_rows(shape: &ConvShape) -> (usize, usize) {
     let (stride, pad, height) = (shape.stride_h as usize, shape.pad_top as usize, shape.out_h as usize);
     let end = match (shape.in_h as usize + pad).checked_sub(3) {
@@ -202,7 +200,6 @@ unsafe fn compute(mut args: ConvArgs<'_>, shape: &ConvShape, plan: &Plan) {
     let late = Requant { shift: requant.shift - shift, ..requant.unclamped(out_bits) };
     let mut job = Job {
         shape,
-        variant: args.variant,
         plan,
         quad: 0,
         channels: args.channels,
@@ -236,8 +233,6 @@ unsafe fn compute(mut args: ConvArgs<'_>, shape: &ConvShape, plan: &Plan) {
 /// A layer, and the quad of its channels that is worked on.
 struct Job<'a> {
     shape: &'a ConvShape,
-    #[cfg_attr(not(target_arch = "arm"), expect(dead_code, reason = "the host has one way"))]
-    variant: Variant,
     plan: &'a Plan,
     quad: usize,
     channels: &'a [Channel],
@@ -275,10 +270,15 @@ impl Job<'_> {
     /// Runs the whole quads by a variant that is for these only; returns their number.
     fn run_quads(&mut self, _output: &Output<'_>) -> usize {
         #[cfg(target_arch = "arm")]
-        match self.variant {
-            Variant::Map if MAPS_BUILT => return map3x3::run(self, _output),
+        match self.plan.code {
+            Code::Map if MAPS_BUILT => return map3x3::run(self, _output),
             // Accumulators are not shifted there.
-            Variant::Rows if ROWS_BUILT && self.requant.shift == 0 => return cortex_m::run(self, _output),
+            Code::Rows if Kernel::Depthwise3x3S1.is_built() && self.requant.shift == 0 => {
+                return cortex_m::run(self, _output);
+            }
+            Code::Pairs if Kernel::Depthwise3x3S2.is_built() && self.requant.shift == 0 => {
+                return pairs3x3::run(self, _output);
+            }
             _ => {}
         }
         0

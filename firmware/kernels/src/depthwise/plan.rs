@@ -19,6 +19,9 @@ const BAND_COLUMN: usize = 6;
 const BAND: usize = 168;
 /// Rows of a band.
 const BAND_ROWS: usize = 3;
+/// Columns and rows of outputs of a strip of pixels in pairs, which lies on the stack.
+pub(super) const PAIRS_OUTPUTS: usize = 6;
+pub(super) const PAIRS_ROWS: usize = 3;
 
 /// The shape as depthwise layers run it: a map one pixel wide lies as one row, which has the same bytes.
 #[cfg_attr(feature = "depthwise-any", inline(never))]
@@ -51,6 +54,36 @@ pub(super) const fn stands(shape: &ConvShape) -> bool {
     shape.in_w == 1 && shape.out_w == 1 && shape.in_h > 1
 }
 
+/// What whole quads of channels run by on a board.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    /// As any kernel.
+    Any,
+    /// 3x3 at stride 1, row by row.
+    Rows,
+    /// The same on a map of a width that there is code for.
+    Map,
+    /// 3x3 at stride 2, pixels in pairs.
+    Pairs,
+}
+
+impl Code {
+    /// That of a variant that there is for a shape that lies.
+    const fn of(variant: Variant, lying: &ConvShape) -> Self {
+        match variant {
+            Variant::Map => Code::Map,
+            Variant::Rows if lying.stride_w == 1 => Code::Rows,
+            Variant::Rows => Code::Pairs,
+            Variant::General | Variant::Pixels => Code::Any,
+        }
+    }
+}
+
+/// Whether a 3x3 kernel on a map that lies goes from row to row and from column to column in steps of two.
+pub(super) const fn in_pairs(lying: &ConvShape) -> bool {
+    lying.stride_w == 2 && (lying.stride_h == 2 || lying.out_h == 1)
+}
+
 /// What there is of a strip, its weights, and its outputs.
 pub(super) struct Plan {
     /// Vertical pairs of taps in a kernel column.
@@ -72,9 +105,9 @@ pub(super) struct Plan {
     pub taps: usize,
     /// Words behind the strip that may be read, but are not used; none where all is done by the 3x3 kernels.
     pub slack: usize,
-    /// Whether it is a small map, of which a strip has several rows.
-    pub is_map: bool,
-    /// Output rows of a strip, of which there are several on such a map only.
+    /// What whole quads run by.
+    pub code: Code,
+    /// Output rows of a strip, of which there are several in bands of a map and of pairs only.
     pub rows: usize,
 }
 
@@ -89,9 +122,8 @@ impl Plan {
     pub const fn new(shape: &ConvShape, variant: Variant) -> Self {
         let (k_h, k_w, stride) = (shape.k_h as usize, shape.k_w as usize, shape.stride_w as usize);
         let (pairs, across) = (k_h.div_ceil(2), ANY && k_h == 1);
-        let by_3x3 = !matches!(variant, Variant::General);
-        let is_whole = !ANY || by_3x3 && (shape.in_c as usize).is_multiple_of(QUAD);
-        let is_map = matches!(variant, Variant::Map);
+        let code = Code::of(variant, shape);
+        let is_whole = !ANY || !matches!(code, Code::Any) && (shape.in_c as usize).is_multiple_of(QUAD);
         let twice =
             !is_whole && if across { shape.out_w > 1 && stride % 2 == 1 } else { rows_twice(shape, k_w * pairs) };
         let words = match (across, twice) {
@@ -109,7 +141,7 @@ impl Plan {
             sets: if twice { 2 } else { 1 },
             taps: if ANY { words.next_multiple_of(2) } else { 0 },
             slack: if is_whole { 0 } else { stride * pairs + 2 },
-            is_map,
+            code,
             rows: 1,
         };
         let fit = plan.fit(stride, ALLOWANCE + 2 * shape.k_len());
@@ -121,10 +153,11 @@ impl Plan {
             (_, true) => plan.columns / 2 + 1,
             (_, false) => plan.columns * pairs,
         };
-        let fit = quotient(BAND, plan.columns * BAND_COLUMN + plan.outputs);
-        let fit = if fit < BAND_ROWS { fit } else { BAND_ROWS };
-        let fit = if fit < shape.out_h as usize { fit } else { shape.out_h as usize };
-        plan.rows = if is_map && fit > 1 { fit } else { 1 };
+        plan.rows = match code {
+            Code::Map => plan.map_rows(shape.out_h as usize),
+            Code::Pairs => PAIRS_ROWS,
+            Code::Any | Code::Rows => 1,
+        };
         plan
     }
 
@@ -132,6 +165,10 @@ impl Plan {
     const fn fit(&self, stride: usize, bytes: usize) -> usize {
         let strip = if self.across { 2 * STRIP } else { STRIP };
         let by_columns = if strip > self.k_w { quotient(strip - self.k_w, stride) + 1 } else { 1 };
+        let by_columns = match self.code {
+            Code::Pairs if by_columns > PAIRS_OUTPUTS => PAIRS_OUTPUTS,
+            _ => by_columns,
+        };
         if self.slack == 0 {
             return by_columns;
         }
@@ -139,6 +176,14 @@ impl Plan {
         let least = self.params_words() + self.k_w * column + self.slack + 2;
         let by_words = quotient((bytes / 4).saturating_sub(least), stride * column + 1) + 1;
         if by_words < by_columns { by_words } else { by_columns }
+    }
+
+    /// The rows of a band of a small map, one at least.
+    const fn map_rows(&self, height: usize) -> usize {
+        let fit = quotient(BAND, self.columns * BAND_COLUMN + self.outputs);
+        let fit = if fit < BAND_ROWS { fit } else { BAND_ROWS };
+        let fit = if fit < height { fit } else { height };
+        if fit > 1 { fit } else { 1 }
     }
 
     pub const fn scratch_len(&self) -> usize {
@@ -157,7 +202,7 @@ impl Plan {
 
     pub const fn strip_words(&self) -> usize {
         let row = self.columns * self.pairs * QUAD + if ANY { self.slack } else { 0 };
-        let band = if self.is_map { self.rows * self.columns * BAND_COLUMN } else { 0 };
+        let band = if matches!(self.code, Code::Map) { self.rows * self.columns * BAND_COLUMN } else { 0 };
         if row > band { row } else { band }
     }
 
