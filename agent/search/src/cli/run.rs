@@ -16,7 +16,8 @@ const FINAL: u8 = 3;
 ///            temperature = 2, shift = 2, moment-bits = 32, seed = 1, recipe = "lsq" | "two-stage" }   train every candidate so long; not at all by default
 ///   checkpoint-every = 5           episodes between two checkpoints
 ///   training-checkpoint-every = 100  steps of fine-tuning between two checkpoints: what an agent that is killed loses at most
-///   preparation = { calibration-samples = 512, calibration = "mse", equalize = true, vectors = 2, section-align-log2 = 2 }
+///   preparation = { calibration-samples = 512, calibration = "mse", equalize = true, vectors = 2, section-align-log2 = 2,
+///            variants = "measured" | "usual" | "small" | "rows" | "general" }   which variants of kernels compute candidates
 ///   warm-start = (none)            what makes the first proposals, from which the strategy then learns: a strategy, or an earlier
 ///                                  campaign of the same model, of which the best candidates are measured again
 ///   warm-proposals = (budget / 2)  how many; 5 from an earlier campaign
