@@ -4,6 +4,7 @@
 //! kernels take views: bytes that nobody else touches while the kernel runs, and that may overlap as far as the op bears it.
 //! Every kernel checks that before it touches any.
 
+use core::cmp::Ordering;
 use core::marker::PhantomData;
 use core::ops::Range;
 
@@ -150,18 +151,14 @@ impl Overlay {
         Overlay { before, behind: None, step: 1 }
     }
 
-    /// Whether the output is far enough before the input to go from front to back.
-    pub(crate) const fn bears_forward(&self, input: usize, output: usize) -> bool {
-        input >= output && input - output >= self.before
-    }
-
     /// Whether the op bears an output that starts at `output` over an input that starts at `input`.
     pub const fn bears(&self, input: usize, output: usize) -> bool {
         let backward = match self.behind {
             Some(behind) => output >= input && output - input >= behind,
             None => false,
         };
-        (backward || self.bears_forward(input, output)) && input.abs_diff(output).is_multiple_of(self.step)
+        let forward = input >= output && input - output >= self.before;
+        (backward || forward) && input.abs_diff(output).is_multiple_of(self.step)
     }
 }
 
@@ -189,13 +186,15 @@ fn is_borne(input: usize, output: usize, bears: Option<Overlay>) -> bool {
     bears.is_some_and(|overlay| overlay.bears(input, output))
 }
 
-/// The way through buffers that overlap no more than the op bears.
-pub(crate) fn way(input: &Input<'_>, output: &Output<'_>, bears: impl FnOnce() -> Option<Overlay>) -> Way {
+/// The way through buffers that overlap no more than the op bears: an output on this side of its input or on that is borne by one way
+/// only. Where both begin at one place, `in_place_backward` says whether the way back is.
+pub(crate) fn way(input: &Input<'_>, output: &Output<'_>, in_place_backward: impl FnOnce() -> bool) -> Way {
     if are_apart(input, output) {
         return Way::Forward;
     }
-    match bears() {
-        Some(overlay) if !overlay.bears_forward(input.start.addr(), output.start.addr()) => Way::Backward,
+    match output.start.addr().cmp(&input.start.addr()) {
+        Ordering::Greater => Way::Backward,
+        Ordering::Equal if in_place_backward() => Way::Backward,
         _ => Way::Forward,
     }
 }
@@ -243,9 +242,10 @@ mod tests {
     fn buffers_that_touch_are_apart() {
         let mut bytes = [0; 12];
         let arena = Arena::new(&mut bytes);
+        let in_place = Overlay { before: 8, behind: Some(0), step: 4 };
         let check = |input, output, bears| {
             let (input, output) = arena.input(&input).zip(arena.output(&output)).expect("they lie in the arena");
-            check_overlay(&input, &output, || bears).map(|()| way(&input, &output, || bears))
+            check_overlay(&input, &output, || bears).map(|()| way(&input, &output, || bears == Some(in_place)))
         };
         assert_eq!(check(0..4, 4..8, None), Ok(Way::Forward));
         assert_eq!(check(8..12, 4..8, None), Ok(Way::Forward));
@@ -254,5 +254,7 @@ mod tests {
         assert_eq!(check(4..8, 0..8, Some(Overlay::forward(5))), Err(KernelError::Overlap));
         let either = Overlay { before: 8, behind: Some(4), step: 4 };
         assert_eq!(check(0..8, 4..12, Some(either)), Ok(Way::Backward));
+        assert_eq!(check(0..8, 0..8, Some(in_place)), Ok(Way::Backward));
+        assert_eq!(check(0..8, 0..8, Some(Overlay::forward(0))), Ok(Way::Forward));
     }
 }

@@ -6,6 +6,13 @@ use crate::columns::Row;
 use crate::requant::{Channel, Requant};
 use crate::{Bits, Kernel as Built};
 
+// How many parts of a long loop's round make a round, for the assembler and for the compiler.
+#[cfg(not(feature = "short-loops"))]
+core::arch::global_asm!(".equ MM_PARTS, 1", options(raw));
+#[cfg(feature = "short-loops")]
+core::arch::global_asm!(".equ MM_PARTS, 2", options(raw));
+const PARTS: usize = if cfg!(feature = "short-loops") { 2 } else { 1 };
+
 core::arch::global_asm!(include_str!("pair.s"), options(raw));
 core::arch::global_asm!(include_str!("vector.s"), options(raw));
 
@@ -76,7 +83,7 @@ struct Loop {
 }
 
 macro_rules! loops {
-    ($($name:ident: $start:ident $body:ident $body_end:ident $finish:ident $block:ident $groups:literal of $group:literal, $short:literal;)*) => {
+    ($($name:ident: $start:ident $body:ident $body_end:ident $finish:ident $block:ident $groups:expr, of $group:literal, $short:literal;)*) => {
         unsafe extern "C" {
             $(fn $start(); fn $body(); fn $body_end(); fn $finish(); fn $block();)*
         }
@@ -88,23 +95,23 @@ macro_rules! loops {
 
 loops! {
     PAIR_W8: bitrack_pair_w8 bitrack_pair_w8_loop bitrack_pair_w8_loop_end bitrack_pair_w8_finish
-        bitrack_pair_w8_block 16 of 2, 8;
+        bitrack_pair_w8_block 16 / PARTS, of 2, 8;
     PAIR_W4: bitrack_pair_w4 bitrack_pair_w4_loop bitrack_pair_w4_loop_end bitrack_pair_w4_finish
-        bitrack_pair_w4_block 8 of 4, 0;
+        bitrack_pair_w4_block 8 / PARTS, of 4, 0;
     PAIR_W4_NARROW: bitrack_pair_w4_narrow bitrack_pair_w4_narrow_loop bitrack_pair_w4_narrow_loop_end
-        bitrack_pair_w4_narrow_finish bitrack_pair_w4_narrow_block 4 of 4, 0;
+        bitrack_pair_w4_narrow_finish bitrack_pair_w4_narrow_block 4, of 4, 0;
     PAIR_W2: bitrack_pair_w2 bitrack_pair_w2_loop bitrack_pair_w2_loop_end bitrack_pair_w2_finish
-        bitrack_pair_w2_block 4 of 4, 0;
+        bitrack_pair_w2_block 4, of 4, 0;
     PAIR_W2_NARROW: bitrack_pair_w2_narrow bitrack_pair_w2_narrow_loop bitrack_pair_w2_narrow_loop_end
-        bitrack_pair_w2_narrow_finish bitrack_pair_w2_narrow_block 8 of 4, 0;
+        bitrack_pair_w2_narrow_finish bitrack_pair_w2_narrow_block 8, of 4, 0;
     VECTOR_W8: bitrack_vector_w8 bitrack_vector_w8_loop bitrack_vector_w8_loop_end bitrack_vector_w8_finish
-        bitrack_vector_w8_block 4 of 8, 0;
+        bitrack_vector_w8_block 4 / PARTS, of 8, 0;
     VECTOR_W4: bitrack_vector_w4 bitrack_vector_w4_loop bitrack_vector_w4_loop_end bitrack_vector_w4_finish
-        bitrack_vector_w4_block 8 of 8, 0;
+        bitrack_vector_w4_block 8 / PARTS, of 8, 0;
     VECTOR_W4_NARROW: bitrack_vector_w4_narrow bitrack_vector_w4_narrow_loop bitrack_vector_w4_narrow_loop_end
-        bitrack_vector_w4_narrow_finish bitrack_vector_w4_narrow_block 2 of 8, 0;
+        bitrack_vector_w4_narrow_finish bitrack_vector_w4_narrow_block 2, of 8, 0;
     VECTOR_W2: bitrack_vector_w2 bitrack_vector_w2_loop bitrack_vector_w2_loop_end bitrack_vector_w2_finish
-        bitrack_vector_w2_block 2 of 8, 0;
+        bitrack_vector_w2_block 2, of 8, 0;
 }
 
 unsafe extern "C" {

@@ -309,7 +309,7 @@ bitrack_\name\():
     .p2align 2
     mm_label pair_w8_loop
 5:
-  .rept 16
+  .rept 16 / MM_PARTS
     mm_half8
   .endr
     mm_label pair_w8_loop_end
@@ -395,7 +395,7 @@ bitrack_\name\():
     .p2align 2
     mm_label pair_w4_loop
 5:
-  .rept 8
+  .rept 8 / MM_PARTS
     mm_group4
   .endr
     mm_label pair_w4_loop_end

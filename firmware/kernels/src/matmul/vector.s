@@ -204,7 +204,7 @@ bitrack_\name\():
     mov     r0, r3
     mov     r1, r3
     mov     r2, r3
-    vm_round w8, 4, vm_unit8
+    vm_round w8, 4 / MM_PARTS, vm_unit8
     vm_round_end w8
     vm_separate8
     vm_scale 8
@@ -257,7 +257,7 @@ bitrack_\name\():
     vm_section vector_w4
     vm_start4
     ldr     r7, [sp, #VM_FIRST_END]
-    vm_round w4, 8, vm_unit4
+    vm_round w4, 8 / MM_PARTS, vm_unit4
     cmp     lr, r7
     bne.w   5b
     ldr     pc, [sp, #VM_AFTER]
