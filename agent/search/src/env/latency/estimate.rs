@@ -12,11 +12,14 @@ const FIT_DEVIATION: f64 = 0.02;
 /// Parts that measured layers are divided into, to see how well each is estimated from the others.
 const PARTS: usize = 8;
 
+/// An operator and its variant, if that is not the usual one.
+type Kind = (String, Option<Variant>);
+
 /// What is learned about layers in general.
 #[derive(Debug, Clone, Default)]
 pub struct Estimator {
     /// Per kind: coefficients of [`features`].
-    fits: BTreeMap<(String, Option<Variant>), Vec<f64>>,
+    fits: BTreeMap<Kind, Vec<f64>>,
     /// Per geometry without bits: what was measured.
     known: HashMap<String, Vec<(CostKey, f64)>>,
 }
@@ -34,7 +37,7 @@ impl Estimator {
     pub fn fit<'a>(rows: impl Iterator<Item = (&'a CostKey, f64)>) -> Self {
         let mut rows: Vec<(&CostKey, f64)> = rows.collect();
         rows.sort_by(|a, b| a.0.cmp(b.0));
-        let mut by_kind: BTreeMap<(String, Option<Variant>), Vec<(&CostKey, f64)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<Kind, Vec<(&CostKey, f64)>> = BTreeMap::new();
         let mut known: HashMap<String, Vec<(CostKey, f64)>> = HashMap::new();
         for (key, ticks) in rows {
             let (name, variant) = kind(&key.geometry);

@@ -49,7 +49,7 @@ impl LatencyModel {
         let usual = Variants::usual(&self.graph, layer, input);
         let share = |variant: Variant| {
             let on = |board: &str| Some(ticks(board, variant)? / ticks(board, usual)?.max(1.0));
-            Some((variant, self.boards.keys().map(|board| on(board)).sum::<Option<f64>>()?))
+            Some((variant, self.boards.keys().map(String::as_str).map(on).sum::<Option<f64>>()?))
         };
         variants.iter().map(|&variant| share(variant)).collect()
     }
