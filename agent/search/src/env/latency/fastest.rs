@@ -31,7 +31,7 @@ impl LatencyModel {
         let known: Vec<(Site, Option<Shares>)> = sites.map(|site| (site, self.shares(site, &variants))).collect();
         let over_all = sum(&variants, known.iter().filter_map(|(_, shares)| shares.as_ref()));
         for (site, shares) in &known {
-            let fastest = shares.as_ref().or(over_all.as_ref()).and_then(|shares| least(shares));
+            let fastest = shares.as_ref().or(over_all.as_ref()).and_then(least);
             told.extend(fastest.filter(|&variant| variant != usual).map(|variant| (*site, variant)));
         }
     }
