@@ -18,10 +18,10 @@
 #![cfg_attr(not(test), no_std)]
 #![warn(missing_docs)]
 
-/// The revision of everything `pack`, the channel constants and the numbers of variants promise to `run`. An image packed by one revision means
+/// The revision of everything `pack`, the channel constants, the numbers of variants, scratch and overlays promise to `run`. An image of one revision means
 /// nothing to another, so images carry it and a runner refuses a foreign one. Raise it with every change of a layout;
 /// `tests/layout.rs` notices when that was forgotten.
-pub const LAYOUT: u16 = 6;
+pub const LAYOUT: u16 = 7;
 
 pub mod activations;
 pub mod add;

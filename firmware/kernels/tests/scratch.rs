@@ -11,7 +11,7 @@ mod networks;
 #[path = "harness/shapes.rs"]
 mod shapes;
 
-use bitrack_kernels::{Bits, fully_connected};
+use bitrack_kernels::{Bits, Variant, depthwise, fully_connected};
 use harness::Op;
 use networks::{LAYERS, Layer, Work};
 
@@ -69,5 +69,15 @@ fn no_depthwise_layer_takes_a_kilobyte_more() {
                 }
             }
         }
+    }
+}
+
+/// A network's last halving is often from 14 or 16 pixels: an output that may not lie over its input is a quarter more of its arena.
+#[test]
+fn maps_halved_to_as_many_as_eight_pixels_are_overlaid() {
+    for out_w in 2..=12 {
+        let shape = shapes::conv([2 * out_w, 2 * out_w, 16], [3, 3], [2, 2], [0, 0, 1, 1], 16);
+        let overlay = depthwise::overlay(&shape, Variant::Rows, Bits::B8, Bits::B8);
+        assert_eq!(overlay.is_some(), out_w <= 8, "{out_w} outputs a row");
     }
 }

@@ -1,11 +1,11 @@
-@ Depthwise 3x3 at stride 2: bands of three rows of outputs, up to six a row, all quads. See pairs3x3.rs for the arguments,
+@ Depthwise 3x3 at stride 2: bands of three rows of outputs, up to eight a row, all quads. See pairs3x3.rs for the arguments,
 @ dw3x3.s for weights and packed values, whose macros this goes on with.
 @
 @ At stride 2 two pixels side by side are a pair of one row for one output only, and an input row is two outputs' at most. So rows are
 @ expanded once for a band, two pixels to a word of each channel, and filtered down a column of outputs: the window of an output is a
 @ pair and the lower half of the next one, in each of three rows. What padding fills is never written: the strip begins as padding.
 
-    .equ DP_ROW, 28
+    .equ DP_ROW, 36
     .equ DP_CHANNEL, 7 * DP_ROW
 
 @ Frame, filled from `Bands`.

@@ -20,7 +20,7 @@ const BAND: usize = 168;
 /// Rows of a band.
 const BAND_ROWS: usize = 3;
 /// Columns and rows of outputs of a strip of pixels in pairs, which lies on the stack.
-pub(super) const PAIRS_OUTPUTS: usize = 6;
+pub(super) const PAIRS_OUTPUTS: usize = 8;
 pub(super) const PAIRS_ROWS: usize = 3;
 
 /// The shape as depthwise layers run it: a map one pixel wide lies as one row, which has the same bytes.
