@@ -115,19 +115,18 @@ fn a_candidate_is_chosen_by_mouse_table_and_keyboard() {
 fn a_candidate_shows_its_bits_layers_and_measurements() {
     let (_fixture, browser) = open_demo("#/demo/4");
     browser.wait_text("#candidate", "Measurements");
-    let bits = browser.eval(
-        "[...document.querySelectorAll('.strip-row')].map(r => [...r.querySelectorAll('i')].map(i => i.textContent))",
-    );
-    assert_eq!(
-        bits,
-        json!([["8", "8", "4", "4", "4", "8", "2", "", "2"], ["8", "4", "4", "4", "4", "2", "8", "8", "8"]])
-    );
+    let rows =
+        "[...document.querySelectorAll('.strip-row')].map(r => [...r.querySelectorAll('i')].map(i => i.textContent))";
+    let expected = json!([["8", "8", "4", "4", "4", "8", "2", "", "2"], ["8", "4", "4", "4", "4", "2", "8", "8", "8"]]);
+    assert_eq!(browser.eval(rows), expected);
     let row = browser.eval("[...document.querySelectorAll('.layers tbody tr')[6].querySelectorAll('.bits')].map(b => [b.textContent, b.className])");
     assert_eq!(row, json!([["2", "badge bits bits-2"], ["2", "badge bits bits-2"], ["8", "badge bits bits-8"]]));
     // The longest bar is the costliest layer's: pw1 with 260 thousandths of 3,012,345.
     let bars = "[...document.querySelectorAll('.layer-bar i')].map(i => parseFloat(i.style.width))";
     assert_eq!(browser.eval(&format!("(bars => bars.indexOf(Math.max(...bars)))({bars})")), json!(2));
     assert!(browser.text(".layers tbody tr:nth-child(3)").contains("783 k"));
+    let kinds = browser.eval("[...document.querySelectorAll('.layer-kind')].map(e => e.textContent).slice(0, 3).concat(document.querySelectorAll('.layer-kind')[7].textContent)");
+    assert_eq!(kinds, json!(["conv2d \u{b7} general", "depthwise \u{b7} map", "conv2d \u{b7} pixels", "avg_pool"]));
     let meters = browser.text(".meters");
     for part in
         ["94.1 % of 3.20 M", "93.4 % of 64 KiB", "81.3 % of 32 KiB", "measured high-water mark 25.9 KiB", "stack 912 B"]

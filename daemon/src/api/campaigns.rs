@@ -7,7 +7,7 @@ use super::State;
 use super::error::{ApiError, Asked, Body, Part};
 use crate::compare;
 use crate::store::CampaignEvent;
-use crate::types::{Campaign, Candidate, CandidateDetail, Comparison, FinishRequest, StartRequest};
+use crate::types::{Campaign, Candidate, CandidateDetail, Comparison, FinishRequest, StartRequest, VariantCosts};
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -50,6 +50,12 @@ pub async fn pareto(state: State, Part(name): Part<String>) -> Answer<Vec<Candid
 pub async fn front(state: State, Part(name): Part<String>) -> Answer<Vec<Candidate>> {
     let id = id(&state, name).await?;
     Ok(Json(state.store.read(move |db| db.front(id)).await?))
+}
+
+/// `GET /api/campaigns/{c}/layer-variants`
+pub async fn layer_variants(state: State, Part(name): Part<String>) -> Answer<Vec<VariantCosts>> {
+    let id = id(&state, name).await?;
+    Ok(Json(state.store.read(move |db| db.variant_costs(id)).await?))
 }
 
 /// Which campaigns to compare.

@@ -52,6 +52,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/campaigns/{c}/candidates", get(campaigns::candidates))
         .route("/campaigns/{c}/pareto", get(campaigns::pareto))
         .route("/campaigns/{c}/front", get(campaigns::front))
+        .route("/campaigns/{c}/layer-variants", get(campaigns::layer_variants))
         .route("/campaigns/{c}/start", post(campaigns::start))
         .route("/campaigns/{c}/stop", post(campaigns::stop))
         .route("/campaigns/{c}/resume", post(campaigns::resume))

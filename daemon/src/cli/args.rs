@@ -31,7 +31,7 @@ pub enum Command {
     Measure(Measure),
     /// Start, stop, resume, list, show or watch searches
     Campaign(Campaign),
-    /// Show the best candidate of a campaign, or of each; of one whose objective is the front, the front
+    /// Show the best candidate of a campaign, layer by layer, or of each; of one whose objective is the front, the front
     Best(Best),
     /// Compare strategies at an equal number of measurements: best feasible reward, median and range over seeds
     Compare(Compare),
@@ -112,7 +112,10 @@ pub enum CampaignCommand {
     Profile {
         /// Its name in hil.toml
         name: String,
-        /// An option of the agent, as with `start`: `preparation.variants=rows` to measure another variant of the kernels
+        /// By which variants of the kernels layers are measured
+        #[arg(long, value_enum, default_value_t)]
+        variants: Ways,
+        /// An option of the agent, as with `start`
         #[arg(long = "set", value_name = "KEY=VALUE", num_args = 1..)]
         set: Vec<String>,
         #[command(flatten)]
@@ -153,11 +156,33 @@ pub enum CampaignCommand {
         /// Only the front of accuracy, ticks, flash and RAM
         #[arg(long, conflicts_with = "pareto")]
         front: bool,
+        /// Only this episode, layer by layer: bits, variant of the kernel, ticks
+        #[arg(long, conflicts_with_all = ["pareto", "front"])]
+        episode: Option<u32>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show what each variant of the kernels takes for a campaign's layers, at all bits that more than one was measured at
+    Layers {
+        name: String,
+        /// Only this layer
+        #[arg(long)]
+        layer: Option<String>,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
     /// Watch a campaign live until it ends
     Watch { name: String },
+}
+
+/// Which of a layer's variants a profile measures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Ways {
+    /// Each that there is: campaigns then pick the fastest
+    #[default]
+    All,
+    /// The one that campaigns pick now
+    Picked,
 }
 
 /// What may differ from hil.toml.
@@ -204,7 +229,7 @@ pub struct Compare {
 }
 
 /// Works while the daemon runs, and without one. Views to begin with: candidates, best, pareto, front, layer_latency,
-/// candidates_per_hour, convergence, prediction_error, rewards_recomputed.
+/// variant_costs, candidates_per_hour, convergence, prediction_error, rewards_recomputed.
 #[derive(Debug, Args)]
 pub struct Query {
     /// One SELECT

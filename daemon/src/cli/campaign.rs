@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::{Best, Campaign as Args, CampaignCommand, Format};
 use super::client::Client;
 use super::exit::Failure;
+use super::layers;
 use super::start;
 use super::table::Table;
 use super::watch;
@@ -15,14 +16,18 @@ use crate::types::{Campaign, Candidate, PredictionError, Training};
 pub fn run(client: &Client, args: Args) -> Result<(), Failure> {
     match args.command {
         CampaignCommand::Start { name, strategy, set, how } => start::start(client, &name, strategy, &set, how),
-        CampaignCommand::Profile { name, set, how } => start::profile(client, &name, &set, how),
+        CampaignCommand::Profile { name, variants, set, how } => start::profile(client, &name, variants, &set, how),
         CampaignCommand::Finalists { name, top, r#as, set, watch } => {
             start::finalists(client, &name, top, r#as, &set, watch)
         }
         CampaignCommand::Stop { name } => change(client, &name, "stop"),
         CampaignCommand::Resume { name } => change(client, &name, "resume"),
         CampaignCommand::List { format } => list(client, format),
-        CampaignCommand::Show { name, pareto, front, format } => {
+        CampaignCommand::Layers { name, layer, format } => layers::variants(client, &name, layer.as_deref(), format),
+        CampaignCommand::Show { name, episode: Some(episode), format, .. } => {
+            layers::of_episode(client, &name, episode, format)
+        }
+        CampaignCommand::Show { name, pareto, front, format, .. } => {
             let which = if pareto {
                 "pareto"
             } else if front {
@@ -220,6 +225,9 @@ pub fn best(client: &Client, args: &Best) -> Result<(), Failure> {
     }
     found.print(args.format)?;
     if args.format == Format::Table {
+        if let [only] = best.as_slice() {
+            println!("\n{}", layers::of(client, only)?.render(Format::Table));
+        }
         errors.iter().for_each(|(name, error)| println!("{name}: {}", predictions(error)));
     }
     Ok(())

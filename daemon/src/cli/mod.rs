@@ -7,6 +7,7 @@ mod client;
 mod compare;
 mod doctor;
 mod exit;
+mod layers;
 mod log;
 mod measure;
 mod query;

@@ -2,12 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::args::How;
+use super::args::{How, Ways};
 use super::campaign::line;
 use super::client::Client;
 use super::exit::Failure;
 use super::watch;
 use crate::types::{Campaign, StartRequest};
+
+/// A profile ends by itself when all is measured, long before so many candidates.
+const UNTIL_DONE: u32 = 1000;
 
 /// `hil campaign start`
 pub fn start(client: &Client, name: &str, strategy: Option<String>, set: &[String], how: How) -> Result<(), Failure> {
@@ -16,13 +19,19 @@ pub fn start(client: &Client, name: &str, strategy: Option<String>, set: &[Strin
 }
 
 /// `hil campaign profile`
-pub fn profile(client: &Client, name: &str, set: &[String], how: How) -> Result<(), Failure> {
+pub fn profile(client: &Client, name: &str, variants: Ways, set: &[String], how: How) -> Result<(), Failure> {
     let request = request(&how);
+    let variants = match variants {
+        Ways::All => "profile.variants=all",
+        Ways::Picked => "profile.variants=picked",
+    };
+    let set: Vec<String> = std::iter::once(variants.to_owned()).chain(set.iter().cloned()).collect();
     let request = StartRequest {
         r#as: request.r#as.or_else(|| Some(format!("{name}-profile"))),
         strategy: Some("profile".into()),
+        budget: request.budget.or(Some(UNTIL_DONE)),
         unlimited: true,
-        options: options(set)?,
+        options: options(&set)?,
         ..request
     };
     send(client, name, &request, how.watch)

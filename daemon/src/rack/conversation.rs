@@ -183,6 +183,7 @@ fn layer_ticks(image: &Image<'_>, outcome: &RunOutcome) -> Vec<LayerTicks> {
         Some(LayerTicks {
             index: u32::from(report.index),
             kind: op.kind.name().to_owned(),
+            variant: None,
             weight_bits: op.kind.has_weights().then_some(op.w_bits),
             input_bits: bits(op.in0)?,
             output_bits: bits(op.out)?,

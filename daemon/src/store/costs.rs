@@ -1,11 +1,11 @@
-//! What layers cost by geometry and bits: the table that predicts latencies.
+//! What layers cost by geometry, variant and bits: the table that predicts latencies.
 
 use rusqlite::{Row, Transaction, params};
 
 use super::{Db, StoreError};
 use crate::types::{LayerCost, PredictionError};
 
-/// Gives the layers of a measurement the geometries that the episode's policy tells, and adds them to the costs. What has
+/// Gives the layers of a measurement the geometries and variants that the episode's policy tells, and adds them to the costs. What has
 /// geometries was added before: a measurement counts once, however many episodes reuse it.
 pub(super) fn refresh(tx: &Transaction<'_>, measurement: i64, episode: i64) -> Result<(), StoreError> {
     let counted = "SELECT count(*) > 0 FROM layer_measurements WHERE measurement = ?1 AND geometry IS NOT NULL";
@@ -13,20 +13,20 @@ pub(super) fn refresh(tx: &Transaction<'_>, measurement: i64, episode: i64) -> R
         return Ok(());
     }
     tx.execute(
-        "UPDATE layer_measurements AS l SET geometry = p.geometry
-         FROM (SELECT key AS idx, json_extract(value, '$.geometry') AS geometry, json_extract(value, '$.kind') AS kind
+        "UPDATE layer_measurements AS l SET geometry = p.geometry, variant = p.variant
+         FROM (SELECT key AS idx, value ->> '$.geometry' AS geometry, value ->> '$.variant' AS variant, value ->> '$.kind' AS kind
                FROM json_each((SELECT policy FROM episodes WHERE id = ?2), '$.layers')) AS p
          WHERE l.measurement = ?1 AND p.idx = l.idx AND p.kind = l.kind",
         params![measurement, episode],
     )?;
     tx.execute(
-        "INSERT INTO layer_costs (board_type, runner_sha256, firmware_revision, geometry, weight_bits, input_bits,
+        "INSERT INTO layer_costs (board_type, runner_sha256, firmware_revision, geometry, variant, weight_bits, input_bits,
            output_bits, samples, ticks_sum, ticks_min, ticks_max)
-         SELECT m.board_type, m.runner_sha256, m.firmware_revision, l.geometry, l.weight_bits, l.input_bits,
+         SELECT m.board_type, m.runner_sha256, m.firmware_revision, l.geometry, l.variant, l.weight_bits, l.input_bits,
            l.output_bits, 1, l.ticks, l.ticks, l.ticks
          FROM layer_measurements l JOIN measurements m ON m.id = l.measurement
          WHERE l.measurement = ?1 AND l.geometry IS NOT NULL
-         ON CONFLICT (board_type, runner_sha256, geometry, coalesce(weight_bits, 0), input_bits, output_bits)
+         ON CONFLICT (board_type, runner_sha256, geometry, coalesce(variant, ''), coalesce(weight_bits, 0), input_bits, output_bits)
          DO UPDATE SET samples = samples + 1, ticks_sum = ticks_sum + excluded.ticks_sum,
            ticks_min = min(ticks_min, excluded.ticks_min), ticks_max = max(ticks_max, excluded.ticks_max)",
         [measurement],
@@ -40,7 +40,7 @@ impl Db {
         let sql = "SELECT * FROM layer_costs WHERE board_type = ?1 AND runner_sha256 = (
                      SELECT runner_sha256 FROM boards WHERE board_type = ?1 AND runner_sha256 IS NOT NULL
                      ORDER BY last_seen DESC LIMIT 1)
-                   ORDER BY geometry, weight_bits, input_bits, output_bits";
+                   ORDER BY geometry, weight_bits, input_bits, output_bits, variant";
         let mut query = self.conn.prepare_cached(sql)?;
         let rows = query.query_map([board_type], cost)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -65,6 +65,7 @@ fn cost(row: &Row<'_>) -> rusqlite::Result<LayerCost> {
     Ok(LayerCost {
         board_type: row.get("board_type")?,
         geometry: row.get("geometry")?,
+        variant: row.get("variant")?,
         weight_bits: row.get("weight_bits")?,
         input_bits: row.get("input_bits")?,
         output_bits: row.get("output_bits")?,

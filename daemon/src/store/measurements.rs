@@ -224,6 +224,7 @@ fn layer(row: &Row<'_>) -> rusqlite::Result<LayerTicks> {
     Ok(LayerTicks {
         index: row.get("idx")?,
         kind: row.get("kind")?,
+        variant: row.get("variant")?,
         weight_bits: row.get("weight_bits")?,
         input_bits: row.get("input_bits")?,
         output_bits: row.get("output_bits")?,

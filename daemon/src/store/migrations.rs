@@ -5,12 +5,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Number N is at index N - 1; `PRAGMA user_version` says how many a file has had.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_base.sql"),
     include_str!("migrations/0002_predictions.sql"),
     include_str!("migrations/0003_comparison.sql"),
     include_str!("migrations/0004_training.sql"),
     include_str!("migrations/0005_objective.sql"),
+    include_str!("migrations/0006_variants.sql"),
 ];
 
 /// Brings the schema up to date, each step in its own transaction.

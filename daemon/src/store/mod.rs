@@ -18,6 +18,7 @@ mod measurements;
 mod migrations;
 mod query;
 mod row;
+mod variants;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;

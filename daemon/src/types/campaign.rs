@@ -175,16 +175,20 @@ pub struct LayerBits {
     pub output_bits: u8,
     #[serde(default)]
     pub macs: Option<u64>,
-    /// Canonical text of what the op works on: equal texts at equal bits cost the same.
+    /// Canonical text of what the op works on: equal texts at equal bits cost the same, by the same variant.
     #[serde(default)]
     pub geometry: Option<String>,
+    /// The variant of its kernel that the image names; ops without weights have none.
+    #[serde(default)]
+    pub variant: Option<String>,
 }
 
-/// What ops of a geometry and these bits cost on a board type, over everything its present runner has measured.
+/// What ops of a geometry and these bits cost by a variant on a board type, over everything its present runner has measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerCost {
     pub board_type: String,
     pub geometry: String,
+    pub variant: Option<String>,
     pub weight_bits: Option<u8>,
     pub input_bits: u8,
     pub output_bits: u8,
@@ -194,6 +198,32 @@ pub struct LayerCost {
     pub ticks: f64,
     pub ticks_min: u64,
     pub ticks_max: u64,
+}
+
+/// What a campaign's layers of one geometry take at these bits by each variant of their kernel, where more than one was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantCosts {
+    pub board_type: String,
+    /// Names of the layers, in the image's order.
+    pub layers: Vec<String>,
+    pub geometry: String,
+    pub weight_bits: Option<u8>,
+    pub input_bits: u8,
+    pub output_bits: u8,
+    /// The fastest first.
+    pub costs: Vec<VariantCost>,
+    /// That of the campaign's latest candidate with one of these layers at these bits.
+    pub latest: Option<String>,
+}
+
+/// What layers took by one variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantCost {
+    pub variant: String,
+    /// Layers measured.
+    pub samples: u64,
+    /// Mean over them.
+    pub ticks: f64,
 }
 
 /// Bits of every op, in the image's order.

@@ -72,6 +72,8 @@ pub struct MeasurementWall {
 pub struct LayerTicks {
     pub index: u32,
     pub kind: String,
+    /// The kernel's variant that computed it, as far as an episode tells.
+    pub variant: Option<String>,
     pub weight_bits: Option<u8>,
     pub input_bits: u8,
     pub output_bits: u8,

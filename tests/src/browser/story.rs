@@ -197,7 +197,14 @@ pub fn detail(candidate: &Value) -> Value {
 
 fn layer_json(index: usize, layer: &Layer, ticks: Option<u64>) -> Value {
     let (name, kind, weight_bits, input_bits, output_bits, macs, share) = layer;
-    json!({ "index": index, "name": name, "kind": kind, "weight_bits": weight_bits, "input_bits": input_bits, "output_bits": output_bits,
+    let variant = match (*kind, *name) {
+        ("depthwise", "dw1") => Some("map"),
+        ("depthwise", _) => Some("rows"),
+        ("conv2d", "conv1") | ("fully_connected", _) => Some("general"),
+        ("conv2d", _) => Some("pixels"),
+        _ => None,
+    };
+    json!({ "index": index, "name": name, "kind": kind, "variant": variant, "weight_bits": weight_bits, "input_bits": input_bits, "output_bits": output_bits,
             "macs": macs, "ticks": ticks.map(|t| t * share / 1000) })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::env::{Limits, Objective};
 use crate::qat::Told;
+use bitrack_model::Variant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,6 +72,8 @@ pub struct Episode {
     pub candidate: CandidateRow,
     pub client_key: String,
     #[serde(default)]
+    pub policy: Policy,
+    #[serde(default)]
     pub steps: Vec<Step>,
     pub measurement: Option<Measurement>,
     pub failure: Option<Failure>,
@@ -80,6 +83,16 @@ impl Episode {
     /// Whether boards or rig failed it.
     pub fn is_failed(&self) -> bool {
         self.candidate.state == EpisodeState::Failed
+    }
+
+    /// By which variants its image computes the layers; those of layers without weights are the general one. Empty when not all were told,
+    /// as in what earlier releases proposed.
+    pub fn variants(&self) -> Vec<Variant> {
+        let of = |layer: &PolicyLayer| match (layer.weight_bits, layer.variant.as_deref()) {
+            (None, _) => Some(Variant::General),
+            (Some(_), name) => name.and_then(Variant::named),
+        };
+        self.policy.layers.iter().map(of).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// Whether its last failure was that the boards' runner is not for images like it.
@@ -179,21 +192,24 @@ pub struct ProposalWall {
 }
 
 /// Bits of every op, in the image's order.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Policy {
     pub layers: Vec<PolicyLayer>,
 }
 
-/// Bits of one op.
-#[derive(Debug, Clone, Serialize)]
+/// Bits of one op, and how it is computed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PolicyLayer {
     pub name: String,
-    pub kind: &'static str,
+    pub kind: String,
     pub weight_bits: Option<u8>,
     pub input_bits: u8,
     pub output_bits: u8,
     pub macs: Option<u64>,
     pub geometry: Option<String>,
+    /// The name of its kernel's variant, as the image has it.
+    #[serde(default)]
+    pub variant: Option<String>,
 }
 
 /// What ops of a geometry and these bits cost on a board type: `GET .../layer-costs`.
@@ -201,6 +217,8 @@ pub struct PolicyLayer {
 pub struct LayerCost {
     pub board_type: String,
     pub geometry: String,
+    #[serde(default)]
+    pub variant: Option<String>,
     pub weight_bits: Option<u8>,
     pub input_bits: u8,
     pub output_bits: u8,

@@ -5,11 +5,11 @@ use super::api::{AgentStart, Episode, EpisodeState, Policy, PolicyLayer, Proposa
 use super::client::Client;
 use super::options::Options;
 use super::training::EpisodeRun;
-use crate::candidate::{Accuracy, Builder, Candidate, CandidateError, hex};
-use crate::env::{Footprint, Limits, Measured, Space};
+use crate::candidate::{Accuracy, Builder, Candidate, CandidateError, OpBits, hex};
+use crate::env::{Footprint, LatencyModel, Limits, Measured, Ran, Space};
 use crate::qat::QatError;
-use crate::strategy::Proposal;
-use bitrack_model::{Bits, QuantizedModel};
+use crate::strategy::{PROFILE, Proposal};
+use bitrack_model::{Bits, QuantizedModel, Variant, Variants};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,10 +38,17 @@ pub struct Request<'a> {
     /// The strategy's decisions; a baseline has none.
     pub proposal: Option<&'a Proposal>,
     pub propose_ms: f64,
-    /// What it should take.
-    pub predicted_ticks: Option<u64>,
+    /// Predicts what it will take; a baseline is not predicted.
+    pub latency: Option<&'a LatencyModel>,
     /// The network that the strategy has trained for these bits, if it does.
     pub network: Option<QuantizedModel>,
+}
+
+impl Request<'_> {
+    /// The variants that the strategy wants its layers computed by, if it cares.
+    fn variants(&self) -> Option<&Variants> {
+        self.proposal?.variants.as_ref()
+    }
 }
 
 /// What there is of a candidate when it is proposed.
@@ -49,6 +56,7 @@ struct Made<'a> {
     footprint: Footprint,
     image_ms: f64,
     accuracy: Option<Accuracy>,
+    ops: Vec<OpBits>,
     /// SHA-256 of the image that was put, or why there is none.
     image: Result<&'a str, String>,
 }
@@ -69,7 +77,7 @@ impl Session {
     pub fn new(client: Client, mut start: AgentStart, options: Options, builder: Builder) -> Self {
         let episodes = std::mem::take(&mut start.episodes);
         let history = episodes.into_iter().map(|episode| (episode.candidate.index, episode)).collect();
-        let judged = start.strategy != "profile";
+        let judged = start.strategy != PROFILE;
         Self { space: builder.space(), client, start, options, builder: Arc::new(builder), judged, history }
     }
 
@@ -136,16 +144,18 @@ impl Session {
         }
         let footprint = Footprint { flash_bytes: candidate.flash_bytes, ram_bytes: candidate.ram_bytes };
         let image = too_large.map_or(Ok(candidate.sha256.as_str()), Err);
-        let made = Made { footprint, image_ms: candidate.image_ms, accuracy, image };
-        self.measured_at_last(self.client.propose(&self.body(request, made)?)?)
+        let ops = self.builder.ops(&self.space.policy(request.bits), Some(&candidate.image))?;
+        let made = Made { footprint, image_ms: candidate.image_ms, accuracy, ops, image };
+        self.measured_at_last(self.client.propose(&self.body(request, made))?)
     }
 
     /// A candidate that cannot be made is an episode too: nothing can be learned from what is not written down.
     fn propose_nothing(&self, request: &Request, reason: String) -> Result<Episode, AgentError> {
         tracing::warn!(episode = request.index, "{reason}");
         let footprint = self.footprint(request.bits);
-        let made = Made { footprint, image_ms: 0.0, accuracy: None, image: Err(reason) };
-        self.client.propose(&self.body(request, made)?)
+        let ops = self.builder.ops(&self.space.policy(request.bits), None)?;
+        let made = Made { footprint, image_ms: 0.0, accuracy: None, ops, image: Err(reason) };
+        self.client.propose(&self.body(request, made))
     }
 
     /// The candidate of a request: with the weights that its strategy has trained, or fine-tuned if the campaign asks for it; the
@@ -154,6 +164,9 @@ impl Session {
         let policy = self.space.policy(request.bits);
         if let Some(network) = &request.network {
             return Ok(self.builder.trained(&policy, network)?);
+        }
+        if let Some(variants) = request.variants() {
+            return Ok(self.builder.build_by(&policy, variants)?);
         }
         let Some(options) = &self.options.fine_tune else { return Ok(self.builder.build(&policy)?) };
         let begun = self.start.training.is_some_and(|training| training.episode == request.index);
@@ -203,17 +216,18 @@ impl Session {
         })
     }
 
-    fn body(&self, request: &Request, made: Made) -> Result<super::api::Proposal, AgentError> {
-        let layer = |op: crate::candidate::OpBits| PolicyLayer {
+    fn body(&self, request: &Request, made: Made) -> super::api::Proposal {
+        let predicted_ticks = self.predicted(request, &made.ops);
+        let layer = |op: OpBits| PolicyLayer {
             name: op.name,
-            kind: op.kind,
+            kind: op.kind.into(),
             weight_bits: op.weight_bits,
             input_bits: op.input_bits,
             output_bits: op.output_bits,
             macs: op.macs,
             geometry: Some(op.geometry),
+            variant: op.variant.map(|variant| variant.name().into()),
         };
-        let ops = self.builder.ops(&self.space.policy(request.bits))?;
         let wall = ProposalWall {
             propose_ms: request.propose_ms,
             accuracy_ms: made.accuracy.map_or(0.0, |accuracy| accuracy.ms),
@@ -221,23 +235,31 @@ impl Session {
         };
         let (image, infeasible) =
             made.image.map_or_else(|reason| (None, Some(reason)), |sha| (Some(sha.to_owned()), None));
-        Ok(super::api::Proposal {
+        super::api::Proposal {
             index: request.index,
             client_key: client_key(request),
             label: request.label.map(Into::into),
             strategy: request.strategy.into(),
-            policy: Policy { layers: ops.into_iter().map(layer).collect() },
+            policy: Policy { layers: made.ops.into_iter().map(layer).collect() },
             steps: steps(&self.space, request),
             accuracy: made.accuracy.map(|accuracy| accuracy.top1),
             accuracy_split: made.accuracy.map(|_| "validation"),
             accuracy_samples: made.accuracy.map(|accuracy| accuracy.samples),
             flash_bytes: made.footprint.flash_bytes,
             ram_bytes: made.footprint.ram_bytes,
-            predicted_ticks: request.predicted_ticks,
+            predicted_ticks,
             image_sha256: image,
             infeasible,
             wall,
-        })
+        }
+    }
+
+    /// What a candidate should take by the variants that its image names, where anything can be predicted.
+    fn predicted(&self, request: &Request, ops: &[OpBits]) -> Option<u64> {
+        let named = |op: &OpBits| op.weight_bits.map_or(Some(Variant::General), |_| op.variant);
+        let variants = ops.iter().map(named).collect::<Option<Vec<Variant>>>().unwrap_or_default();
+        let ran = Ran { bits: request.bits, variants: &variants };
+        request.latency?.predict(&self.space, ran).map(|prediction| prediction.ticks.round() as u64)
     }
 
     /// Asks again for those of `indices` that boards or rig failed when an earlier agent asked: whoever resumes a campaign has
@@ -337,6 +359,10 @@ fn client_key(request: &Request) -> String {
     hash.update(request.bits.iter().map(|bits| bits.get()).collect::<Vec<u8>>());
     for action in request.proposal.iter().flat_map(|proposal| &proposal.actions) {
         hash.update(action.to_le_bytes());
+    }
+    for ((layer, _), variant) in request.variants().iter().flat_map(|variants| variants.all_told()) {
+        hash.update((layer as u64).to_le_bytes());
+        hash.update(variant.name());
     }
     hex(&hash.finalize()[..12])
 }

@@ -133,16 +133,8 @@ impl<'a> Book<'a> {
             None => self.episodes.last().map_or(0, |episode| episode.candidate.index + 1),
         };
         let (strategy, bits) = (entry.strategy, entry.bits.as_slice());
-        let request = Request {
-            index,
-            label,
-            strategy,
-            bits,
-            proposal: None,
-            propose_ms: 0.0,
-            predicted_ticks: None,
-            network: None,
-        };
+        let request =
+            Request { index, label, strategy, bits, proposal: None, propose_ms: 0.0, latency: None, network: None };
         let known = again.is_some();
         let made = if known { None } else { self.made(bits)? };
         let episode = match made {

@@ -8,7 +8,7 @@ use super::run::BASELINES;
 use super::search::learn_latency;
 use crate::env::{CostKey, Environment, LatencyModel, LayerBits, Measured, Space};
 use crate::ilp::fastest::fastest;
-use bitrack_model::Bits;
+use bitrack_model::{Bits, Variant};
 
 /// By how much a choice may be faster than the fastest baseline, as a share, when nothing tells what its layers take.
 const UNPREDICTED: f64 = 0.5;
@@ -41,7 +41,8 @@ pub fn know_costs(client: &Client, latency: &mut LatencyModel) -> Result<(), Age
         let width = |bits: u8| Bits::try_from(bits).ok();
         let (Some(input), Some(output)) = (width(cost.input_bits), width(cost.output_bits)) else { continue };
         let bits = LayerBits { weights: cost.weight_bits.and_then(width), input, output };
-        latency.insert(&cost.board_type, CostKey { geometry: cost.geometry, bits }, cost.samples, cost.ticks);
+        let variant = cost.variant.as_deref().and_then(Variant::named);
+        latency.insert(&cost.board_type, CostKey { geometry: cost.geometry, variant, bits }, cost.samples, cost.ticks);
     }
     Ok(())
 }
@@ -148,7 +149,7 @@ fn told(space: &Space, bits: &[Bits]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::toy;
+    use crate::env::{Ran, toy};
 
     #[test]
     fn a_search_without_anything_fast_enough_tells_what_would_be() {
@@ -157,7 +158,7 @@ mod tests {
         for width in Bits::ALL {
             let bits = env.space.uniform(width, width);
             let layers = vec![100 * u64::from(width.get()); env.space.graph().layers.len()];
-            env.latency.observe(&env.space.clone(), "toy", &bits, &layers, layers.iter().sum());
+            env.latency.observe(&env.space.clone(), "toy", Ran::picked(&bits), &layers, layers.iter().sum());
         }
         env.latency.fit();
         let said = unmet(&env, 9).expect("every layer was measured");

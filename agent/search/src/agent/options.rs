@@ -6,6 +6,7 @@ use crate::candidate::Preparation;
 use crate::qat::{CHECKPOINT_EVERY, FineTune};
 use crate::strategy::Settings;
 use crate::strategy::one_shot::{ONE_SHOT, OneShotConfig};
+use crate::strategy::profile::ProfileConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -45,6 +46,7 @@ struct Raw {
     ddpg: Map<String, Value>,
     reinforce: Map<String, Value>,
     one_shot: Map<String, Value>,
+    profile: ProfileConfig,
     warm_start: Option<String>,
     warm_proposals: Option<usize>,
     fine_tune: Option<FineTune>,
@@ -62,6 +64,7 @@ impl Default for Raw {
             ddpg: Map::new(),
             reinforce: Map::new(),
             one_shot: Map::new(),
+            profile: ProfileConfig::default(),
             warm_start: None,
             warm_proposals: None,
             fine_tune: None,
@@ -100,6 +103,7 @@ impl Options {
             ddpg: over(&usual.ddpg, raw.ddpg).map_err(|error| wrong(format!("ddpg: {error}")))?,
             reinforce: over(&usual.reinforce, raw.reinforce).map_err(|error| wrong(format!("reinforce: {error}")))?,
             one_shot: one_shot(raw.one_shot).map_err(|error| wrong(format!("one-shot: {error}")))?,
+            profile: raw.profile,
         };
         if let Some(fine_tune) = &raw.fine_tune {
             fine_tune.check().map_err(|error| wrong(error.to_string()))?;

@@ -95,15 +95,42 @@ impl SavedVariant {
     }
 }
 
-/// By which variants a saved search's images are computed.
-///
-/// # Errors
-/// [`StrategyError::Checkpoint`] when it is damaged.
-pub fn saved_variants(bytes: &[u8]) -> Result<Variants, AgentError> {
-    let all = Blob::from_bytes(bytes)?;
-    let saved: Saved = all.header(&all.strategy)?;
-    let told: Result<_, StrategyError> = saved.variants.into_iter().map(SavedVariant::told).collect();
-    Ok(Variants::told(told?))
+/// What a campaign's first checkpoint calls itself, where searches have their strategy's name.
+const BEGUN: &str = "begun";
+
+/// The checkpoint of a campaign before anything else is done: it knows by which variants images are computed.
+pub fn begun(variants: &Variants) -> Vec<u8> {
+    Blob::new(BEGUN, &saved(variants), &[]).to_bytes()
+}
+
+/// What a checkpoint tells before it is known whose it is.
+#[derive(Debug)]
+pub struct Begun {
+    /// By which variants images are computed.
+    pub variants: Variants,
+    /// Whether there is more in it: a search.
+    pub searches: bool,
+}
+
+impl Begun {
+    /// Reads any checkpoint.
+    ///
+    /// # Errors
+    /// [`StrategyError::Checkpoint`] when it is damaged.
+    pub fn of(bytes: &[u8]) -> Result<Self, AgentError> {
+        let all = Blob::from_bytes(bytes)?;
+        let searches = all.strategy != BEGUN;
+        let saved = match searches {
+            true => all.header::<Saved>(&all.strategy)?.variants,
+            false => all.header(BEGUN)?,
+        };
+        let told: Result<_, StrategyError> = saved.into_iter().map(SavedVariant::told).collect();
+        Ok(Self { variants: Variants::told(told?), searches })
+    }
+}
+
+fn saved(variants: &Variants) -> Vec<SavedVariant> {
+    variants.all_told().into_iter().map(SavedVariant::new).collect()
 }
 
 impl Progress {
@@ -138,7 +165,7 @@ impl Progress {
             exhausted: self.exhausted,
             pending: self.pending.iter().map(pending).collect(),
             latency: env.latency.save(),
-            variants: env.latency.variants().all_told().into_iter().map(SavedVariant::new).collect(),
+            variants: saved(env.latency.variants()),
             strategy: blob.header,
         };
         let mut all = Blob::new(strategy.name(), &saved, &[]);
@@ -190,7 +217,7 @@ impl Progress {
 /// The proposal with these actions: states and bits follow from them.
 pub fn proposal(env: &Environment, actions: Vec<f64>) -> Proposal {
     let asked: Vec<Bits> = actions.iter().map(|&action| bits_of_action(action)).collect();
-    Proposal { states: env.states.episode(&asked), asked, actions }
+    Proposal { states: env.states.episode(&asked), asked, actions, variants: None }
 }
 
 fn tensors(env: &Environment) -> Vec<String> {

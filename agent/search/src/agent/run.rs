@@ -13,7 +13,7 @@ use super::search::Search;
 use super::variants;
 use crate::candidate::{HostJudge, HostTraining, Source};
 use crate::env::{Environment, Limits, Measured, Objective, reward};
-use crate::strategy::{Elite, Known, NAMES, Strategy, Warm, build, rule_based_bits};
+use crate::strategy::{Elite, Known, NAMES, PROFILE, Strategy, Warm, build, rule_based_bits};
 use bitrack_model::Bits;
 use std::path::Path;
 
@@ -32,7 +32,7 @@ const EARLIER: usize = 5;
 /// # Errors
 /// See [`AgentError`]; what was measured is kept, and a later call goes on from there.
 pub fn run(client: Client) -> Result<(), AgentError> {
-    let start = client.start()?;
+    let mut start = client.start()?;
     let mut options = Options::of(&start)?;
     let is_final = start.strategy == FINALISTS;
     if is_final {
@@ -41,9 +41,13 @@ pub fn run(client: Client) -> Result<(), AgentError> {
         // A wrong name is told before anything is loaded.
         build(&start.strategy, start.seed, &options.settings)?;
     }
+    if start.strategy == PROFILE {
+        // What layers take does not depend on how good their weights are.
+        options.fine_tune = None;
+    }
     tracing::info!(campaign = start.name, model = start.model, data = start.data, "preparing model and data");
     let mut builder = Source::load(Path::new(&start.model), &start.data)?.prepare(&options.preparation)?;
-    variants::choose(&client, &start, options.preparation.variants, &mut builder)?;
+    variants::choose(&client, &mut start, options.preparation.variants, &mut builder)?;
     let mut session = Session::new(client, start, options, builder);
     if is_final {
         return finalists::run(&session);
@@ -145,7 +149,7 @@ fn submit_baseline(
 ) -> Result<(), AgentError> {
     let label = Some(label);
     let request =
-        Request { index, label, strategy, bits, proposal: None, propose_ms: 0.0, predicted_ticks: None, network: None };
+        Request { index, label, strategy, bits, proposal: None, propose_ms: 0.0, latency: None, network: None };
     session.submit(&request).map(drop)
 }
 

@@ -6,7 +6,7 @@ use super::episodes::{Request, Session, Settled};
 use super::latency;
 use super::queue::{Pending, Progress, Subject, proposal};
 use super::training::EpisodeRun;
-use crate::env::{Environment, Measured, action_of_bits, reward};
+use crate::env::{Environment, Measured, Ran, action_of_bits, reward};
 use crate::qat::Watch;
 use crate::strategy::{MAX_REPEATS, Outcome, Strategy};
 use bitrack_model::Bits;
@@ -159,7 +159,9 @@ impl<'a> Search<'a> {
         proposal.check(self.strategy.name(), &self.env)?;
         let bits = self.env.project(&proposal.asked);
         let repeats = |pending: &Pending| pending.bits == bits;
-        if self.known.contains_key(&bits) || self.progress.pending.iter().any(repeats) {
+        // With variants of its own it is another candidate.
+        let is_own = proposal.variants.is_some();
+        if !is_own && (self.known.contains_key(&bits) || self.progress.pending.iter().any(repeats)) {
             self.progress.repeats += 1;
             self.progress.exhausted = self.progress.repeats >= MAX_REPEATS;
             self.progress.pending.push_back(Pending { index: None, proposal, bits });
@@ -179,7 +181,6 @@ impl<'a> Search<'a> {
     ) -> Result<Pending, AgentError> {
         let index = self.progress.next_index;
         let strategy = self.strategy.name();
-        let predicted_ticks = self.env.predict(&bits).map(|prediction| prediction.ticks.round() as u64);
         let proposed = Some(&proposal);
         let network = self.strategy.network(&bits)?;
         let request = Request {
@@ -189,7 +190,7 @@ impl<'a> Search<'a> {
             bits: &bits,
             proposal: proposed,
             propose_ms,
-            predicted_ticks,
+            latency: Some(&self.env.latency),
             network,
         };
         let episode = self.session.submit(&request)?;
@@ -302,7 +303,8 @@ pub fn learn_latency(env: &mut Environment, bits: &[Bits], episode: &Episode) {
     let Some(measurement) = &episode.measurement else { return };
     let Some(ticks) = &measurement.ticks else { return };
     let layers: Vec<u64> = measurement.layers.iter().map(|layer| layer.ticks).collect();
-    env.latency.observe(&env.space, &measurement.board_type, bits, &layers, ticks.median);
+    let ran = Ran { bits, variants: &episode.variants() };
+    env.latency.observe(&env.space, &measurement.board_type, ran, &layers, ticks.median);
 }
 
 fn told(settled: &Settled) -> &str {

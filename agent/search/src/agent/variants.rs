@@ -4,26 +4,33 @@ use super::AgentError;
 use super::api::AgentStart;
 use super::client::Client;
 use super::latency::know_costs;
-use super::queue::saved_variants;
+use super::queue::{Begun, begun};
 use crate::candidate::{Builder, Pick};
 use crate::env::LatencyModel;
 
 /// Has images computed by the variants that were measured to be fastest, where all of a layer's were, if that is what the campaign asks
-/// for. What has begun goes on with the same, whatever was measured since: its predictions and its checkpoint are of these.
+/// for. The choice is a checkpoint before anything is measured: what has begun goes on with the same, whatever was measured since. `start`
+/// has a checkpoint afterwards only if it is of a search.
 ///
 /// # Errors
 /// A damaged checkpoint, or the daemon's.
-pub fn choose(client: &Client, start: &AgentStart, pick: Pick, builder: &mut Builder) -> Result<(), AgentError> {
+pub fn choose(client: &Client, start: &mut AgentStart, pick: Pick, builder: &mut Builder) -> Result<(), AgentError> {
     if pick != Pick::Measured {
         return Ok(());
     }
-    let variants = match start.checkpoint {
-        Some(_) => saved_variants(&client.checkpoint()?)?,
+    let variants = match &start.checkpoint {
+        Some(_) => {
+            let Begun { variants, searches } = Begun::of(&client.checkpoint()?)?;
+            start.checkpoint = start.checkpoint.take().filter(|_| searches);
+            variants
+        }
         None => {
             let boards = start.board_types.iter().map(|board| board.name.clone());
             let mut table = LatencyModel::new(&builder.space(), boards);
             know_costs(client, &mut table)?;
-            table.fastest_variants()
+            let variants = table.fastest_variants();
+            client.put_checkpoint(0, &begun(&variants))?;
+            variants
         }
     };
     let told = variants.all_told().len();

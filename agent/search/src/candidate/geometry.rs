@@ -1,9 +1,10 @@
 //! What an op works on, as a text: the key under which the daemon keeps what layers cost.
 
+use bitrack_model::Bits;
 use bitrack_model::graph::{Graph, Layer, Shape, Window};
-use bitrack_model::{Bits, Variants};
 
-/// The canonical text of an op's geometry; ops of equal text and equal bits cost the same, whatever network they stand in.
+/// The canonical text of an op's geometry; ops of equal text and equal bits cost the same by the same variant, whatever network they
+/// stand in.
 ///
 /// Operator, height x width x channels of input and output, and for sliding windows kernel, stride, and padding at top,
 /// left, bottom and right: `conv2d 25x5x64->25x5x64 k3x3 s1x1 p1,1,1,1`. An addition also names the bits of its second
@@ -13,22 +14,6 @@ pub fn geometry(graph: &Graph, layer: &Layer, tensors: &[Bits]) -> String {
     let window = layer.op.window().map_or_else(String::new, |window| sliding(&window, input, output));
     let second = layer.inputs.get(1).map_or_else(String::new, |second| format!(" b{}", tensors[second.0].get()));
     format!("{} {input}->{output}{window}{second}", layer.op.name())
-}
-
-/// The same for a layer at bits of its own, followed by the kernel's variant where that is not the usual one:
-/// `depthwise 25x5x64->25x5x64 k3x3 s1x1 p1,1,1,1 rows`. A left shift of the layer's constants may yet change it in the image.
-pub fn geometry_by(
-    graph: &Graph,
-    layer: usize,
-    tensors: &[Bits],
-    weights: Option<Bits>,
-    variants: &Variants,
-) -> String {
-    let (text, op) = (geometry(graph, &graph.layers[layer], tensors), &graph.layers[layer]);
-    let Some(weights) = weights else { return text };
-    let (input, output) = (tensors[op.inputs[0].0], tensors[op.output.0]);
-    let picked = variants.pick(graph, (layer, [weights, input, output]));
-    if picked == Variants::usual(graph, layer, input) { text } else { format!("{text} {}", picked.name()) }
 }
 
 fn sliding(window: &Window, input: Shape, output: Shape) -> String {

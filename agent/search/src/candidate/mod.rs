@@ -7,7 +7,7 @@ mod shared;
 mod source;
 
 pub use costs::ModelCosts;
-pub use geometry::{geometry, geometry_by};
+pub use geometry::geometry;
 pub use judge::HostJudge;
 pub use shared::HostTraining;
 pub use source::{CandidateError, Pick, Preparation, Source};
@@ -15,7 +15,9 @@ pub use source::{CandidateError, Pick, Preparation, Source};
 use crate::data::{Splits, Test, Validation};
 use crate::env::Space;
 use crate::qat::{FineTune, Tuner, Watch};
-use bitrack_model::{LowerOptions, Policy, QuantizedModel, Quantizer, Variants, evaluate, footprint, lower};
+use bitrack_model::{
+    Bits, LowerOptions, Policy, QuantizedModel, Quantizer, Variant, Variants, evaluate, footprint, lower,
+};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
 
@@ -73,6 +75,8 @@ pub struct OpBits {
     pub macs: Option<u64>,
     /// What it works on: see [`geometry`].
     pub geometry: String,
+    /// By which variant of its kernel the image computes it, if it has weights.
+    pub variant: Option<Variant>,
 }
 
 impl Builder {
@@ -106,8 +110,16 @@ impl Builder {
     /// # Errors
     /// What `bitrack-model` refuses; [`CandidateError::Footprint`] when the arithmetic was wrong.
     pub fn build(&self, policy: &Policy) -> Result<Candidate, CandidateError> {
+        self.build_by(policy, &self.variants)
+    }
+
+    /// The same by other variants than this builder's.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn build_by(&self, policy: &Policy, variants: &Variants) -> Result<Candidate, CandidateError> {
         let start = Instant::now();
-        self.lower(policy, &self.quantizer.quantize(policy)?, start)
+        self.lower(policy, &self.quantizer.quantize(policy)?, variants, start)
     }
 
     /// Quantizes, fine-tunes on the training samples, and lowers. Goes on from the checkpoint that `watch` has.
@@ -120,7 +132,7 @@ impl Builder {
     {
         let start = Instant::now();
         let tuner = Tuner::new(&self.quantizer, policy, &self.splits.train.0, options)?;
-        Ok(self.lower(policy, &tuner.run(watch)?, start)?)
+        Ok(self.lower(policy, &tuner.run(watch)?, &self.variants, start)?)
     }
 
     /// Lowers a network that was trained at a policy's bits.
@@ -128,15 +140,21 @@ impl Builder {
     /// # Errors
     /// As [`Builder::build`].
     pub fn trained(&self, policy: &Policy, model: &QuantizedModel) -> Result<Candidate, CandidateError> {
-        self.lower(policy, model, Instant::now())
+        self.lower(policy, model, &self.variants, Instant::now())
     }
 
-    fn lower(&self, policy: &Policy, model: &QuantizedModel, start: Instant) -> Result<Candidate, CandidateError> {
+    fn lower(
+        &self,
+        policy: &Policy,
+        model: &QuantizedModel,
+        variants: &Variants,
+        start: Instant,
+    ) -> Result<Candidate, CandidateError> {
         let vectors = (self.vectors > 0).then_some((&self.splits.validation.0, self.vectors));
-        let (section_align_log2, variants) = (self.section_align_log2, self.variants.clone());
-        let options = LowerOptions { section_align_log2, model_id: self.model_id, variants, vectors };
+        let section_align_log2 = self.section_align_log2;
+        let options = LowerOptions { section_align_log2, model_id: self.model_id, variants: variants.clone(), vectors };
         let image = lower(model, &options)?;
-        let planned = footprint(self.quantizer.model().graph(), policy, section_align_log2, &self.variants)?;
+        let planned = footprint(self.quantizer.model().graph(), policy, section_align_log2, variants)?;
         if (planned.flash, planned.ram) != (image.model_bytes, image.planned_peak) {
             let made = (image.model_bytes, image.planned_peak);
             return Err(CandidateError::Footprint { planned: (planned.flash, planned.ram), made });
@@ -173,14 +191,15 @@ impl Builder {
         &self.splits
     }
 
-    /// Bits of every op of the image, in its order.
+    /// Bits of every op of the image of a policy, in its order. Without the image, no variants are known: it names what really runs.
     ///
     /// # Errors
-    /// A policy for another model.
-    pub fn ops(&self, policy: &Policy) -> Result<Vec<OpBits>, CandidateError> {
+    /// A policy for another model, or an image that is none.
+    pub fn ops(&self, policy: &Policy, image: Option<&[u8]>) -> Result<Vec<OpBits>, CandidateError> {
+        let named = image.map(bitrack_model::variants).transpose()?.unwrap_or_default();
         let graph = self.quantizer.model().graph();
         let (tensors, weights) = (policy.tensor_bits(graph)?, policy.layer_bits(graph)?);
-        let op = |(index, weights): (usize, Option<bitrack_model::Bits>)| {
+        let op = |(index, weights): (usize, Option<Bits>)| {
             let layer = &graph.layers[index];
             OpBits {
                 name: layer.name.clone(),
@@ -189,7 +208,8 @@ impl Builder {
                 input_bits: tensors[layer.inputs[0].0].get(),
                 output_bits: tensors[layer.output.0].get(),
                 macs: weights.map(|_| graph.macs(layer) as u64),
-                geometry: geometry_by(graph, index, &tensors, weights, &self.variants),
+                geometry: geometry(graph, layer, &tensors),
+                variant: weights.and(named.get(index).copied()),
             }
         };
         Ok(weights.into_iter().enumerate().map(op).collect())

@@ -2,6 +2,7 @@
 
 use super::source::CandidateArgs;
 use anyhow::Context;
+use bitrack_model::Variant;
 use std::path::PathBuf;
 
 /// Build the flash image of one candidate.
@@ -50,13 +51,13 @@ pub fn image(args: &ImageArgs) -> anyhow::Result<()> {
     println!("flash {} bytes, {} with test vectors", candidate.flash_bytes, candidate.image.len());
     println!("RAM {} bytes", candidate.ram_bytes);
     println!("kernels {}", bitrack_model::kernels(&candidate.image)?.join(","));
-    for (op, variant) in builder.ops(&policy)?.into_iter().zip(bitrack_model::variants(&candidate.image)?) {
+    for op in builder.ops(&policy, Some(&candidate.image))? {
         let weights = op.weight_bits.map_or_else(|| "-".into(), |bits| bits.to_string());
         println!(
             "  {:<24} {:<16} {:<8} weights {weights:>2}  {} -> {} bits",
             op.name,
             op.kind,
-            variant.name(),
+            op.variant.map_or("-", Variant::name),
             op.input_bits,
             op.output_bits
         );

@@ -22,6 +22,7 @@ const FINAL: u8 = 3;
 ///                                  campaign of the same model, of which the best candidates are measured again
 ///   warm-proposals = (budget / 2)  how many; 5 from an earlier campaign
 ///   sensitivity-samples = 256      training samples on which `ilp` judges how sensitive each tensor is
+///   profile = { variants = "all" | "picked" }   by which variants of kernels `profile` measures layers
 ///   ddpg = { warm-up, sigma, sigma-decay, sigma-floor, warm-sigma, imitate, batch, updates-per-step, replay-per-slot,
 ///            actor-rate, critic-rate, tau, discount }   HAQ's values, schedules adapted to the budget
 ///   reinforce = { rate, entropy, decay, evaluations }   adapted to the budget

@@ -12,7 +12,7 @@ mod training;
 
 pub use costs::{Costs, Footprint, Limits};
 pub use judge::{Judge, JudgeError, Sensitivity};
-pub use latency::{CostKey, LatencyModel, LayerBits, LayerErrors, Prediction, SavedCost};
+pub use latency::{CostKey, LatencyModel, LayerBits, LayerErrors, Prediction, Ran, SavedCost};
 pub use projection::{InfeasibleLimits, Shortfall, project};
 pub use reward::{Measured, Objective, REWARD_PER_POINT, reward};
 pub use space::{Slot, SlotKind, Space};
@@ -77,7 +77,7 @@ impl Environment {
 
     /// Predicted ticks of one inference; `None` while too little was measured.
     pub fn predict(&self, bits: &[Bits]) -> Option<Prediction> {
-        self.latency.predict(&self.space, bits)
+        self.latency.predict(&self.space, Ran::picked(bits))
     }
 }
 

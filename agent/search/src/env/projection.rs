@@ -174,7 +174,7 @@ mod tests {
             };
             for (weights, input, output) in widths_with(&weights) {
                 let bits = LayerBits { weights, input, output };
-                let key = CostKey { geometry: geometry.clone(), bits };
+                let key = CostKey { geometry: geometry.clone(), variant: None, bits };
                 env.latency.insert("toy", key, 1, ticks(index, bits) as f64);
             }
         }

@@ -55,7 +55,7 @@ fn least_ticks(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::{CostKey, toy};
+    use crate::env::{CostKey, Ran, toy};
     use proptest::prelude::*;
 
     const BOARD: &str = "toy";
@@ -90,7 +90,7 @@ mod tests {
         let mut env = toy::environment(Some(least.flash_bytes + flash), Some(least.ram_bytes + ram));
         for bits in measured {
             let layers: Vec<u64> = keys(&env, bits).iter().map(|key| truth(key, seed) as u64).collect();
-            env.latency.observe(&env.space.clone(), BOARD, bits, &layers, layers.iter().sum());
+            env.latency.observe(&env.space.clone(), BOARD, Ran::picked(bits), &layers, layers.iter().sum());
         }
         env.latency.fit();
         env

@@ -7,7 +7,7 @@ mod history;
 mod ilp;
 mod nearby;
 pub mod one_shot;
-mod profile;
+pub mod profile;
 mod random;
 mod rehearsal;
 pub mod reinforce;
@@ -19,7 +19,7 @@ mod warm;
 pub use blob::{Blob, RngState};
 pub use evolution::Evolution;
 pub use ilp::Ilp;
-pub use profile::Profile;
+pub use profile::{PROFILE, Profile};
 pub use random::Random;
 pub use rehearsal::{Rehearsal, rehearse};
 pub use rule_based::{RuleBased, rule_based_bits};
@@ -31,9 +31,10 @@ use crate::ilp::IlpError;
 use crate::ilp::network::TooWide;
 use crate::qat::Told;
 use crate::rules::Infeasible;
-use bitrack_model::{Bits, QuantizedModel};
+use bitrack_model::{Bits, QuantizedModel, Variants};
 use ddpg::{Ddpg, DdpgConfig};
 use one_shot::{ONE_SHOT, OneShot, OneShotConfig};
+use profile::ProfileConfig;
 use reinforce::{Reinforce, ReinforceConfig};
 
 /// What can go wrong in a strategy.
@@ -81,7 +82,7 @@ pub enum StrategyError {
 
 /// The strategies by name.
 pub const NAMES: [&str; 9] =
-    ["ddpg", "ilp", "reinforce", ONE_SHOT, "evolution", "random", "uniform", "rule-based", "profile"];
+    ["ddpg", "ilp", "reinforce", ONE_SHOT, "evolution", "random", "uniform", "rule-based", PROFILE];
 
 /// Known proposals in a row after which a strategy has nothing new to say.
 pub const MAX_REPEATS: usize = 200;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub reinforce: ReinforceConfig,
     /// Of `one-shot`.
     pub one_shot: OneShotConfig,
+    /// Of `profile`.
+    pub profile: ProfileConfig,
 }
 
 impl Settings {
@@ -110,6 +113,7 @@ impl Settings {
             ddpg: DdpgConfig::for_budget(candidates),
             reinforce: ReinforceConfig::for_budget(candidates),
             one_shot: OneShotConfig::default(),
+            profile: ProfileConfig::default(),
         }
     }
 }
@@ -123,6 +127,8 @@ pub struct Proposal {
     pub actions: Vec<f64>,
     /// The bits these actions stand for, before the projection.
     pub asked: Vec<Bits>,
+    /// By which variants of kernels its layers shall be computed; `None` leaves that to the campaign.
+    pub variants: Option<Variants>,
 }
 
 impl Proposal {
@@ -134,7 +140,7 @@ impl Proposal {
         env: &Environment,
         mut act: impl FnMut(&State) -> Result<f64, StrategyError>,
     ) -> Result<Self, StrategyError> {
-        let mut proposal = Self { states: Vec::new(), actions: Vec::new(), asked: Vec::new() };
+        let mut proposal = Self { states: Vec::new(), actions: Vec::new(), asked: Vec::new(), variants: None };
         for slot in 0..env.space.len() {
             let state = env.states.state(slot, proposal.asked.last().copied());
             let action = act(&state)?;
@@ -148,7 +154,7 @@ impl Proposal {
     /// The proposal that stands for these bits.
     pub fn of_bits(env: &Environment, bits: Vec<Bits>) -> Self {
         let actions = bits.iter().copied().map(action_of_bits).collect();
-        Self { states: env.states.episode(&bits), actions, asked: bits }
+        Self { states: env.states.episode(&bits), actions, asked: bits, variants: None }
     }
 
     /// Refuses a proposal that does not cover the space or is no number.
@@ -256,7 +262,7 @@ pub fn build(name: &str, seed: u64, settings: &Settings) -> Result<Box<dyn Strat
         "ddpg" => Box::new(Ddpg::new(seed, settings.ddpg.clone(), settings.budget)?),
         "evolution" => Box::new(Evolution::new(seed, settings.objective, settings.budget)),
         "ilp" => Box::new(Ilp::new(seed)),
-        "profile" => Box::new(Profile::default()),
+        PROFILE => Box::new(Profile::new(settings.profile)),
         ONE_SHOT => Box::new(OneShot::new(seed, settings.one_shot.clone())),
         "reinforce" => Box::new(Reinforce::new(seed, settings.reinforce.clone(), settings.budget)),
         "random" => Box::new(Random::new(seed)),

@@ -184,7 +184,7 @@ impl Campaign {
         let layers = measured.flat_map(|episode| episode["policy"]["layers"].as_array().expect("layers"));
         let cost = |layer: &Value| {
             json!({
-                "board_type": "toy", "geometry": layer["geometry"], "weight_bits": layer["weight_bits"],
+                "board_type": "toy", "geometry": layer["geometry"], "variant": layer["variant"], "weight_bits": layer["weight_bits"],
                 "input_bits": layer["input_bits"], "output_bits": layer["output_bits"], "samples": 1, "ticks": ticks(layer),
             })
         };
@@ -258,12 +258,12 @@ impl Campaign {
     }
 }
 
-/// Ticks of a layer: they grow with every bit, and depend on its variant: here row loops are faster than the usual ones.
+/// Ticks of a layer: they grow with every bit, and depend on its variant: here row loops are faster than those for small maps.
 fn ticks(layer: &Value) -> u64 {
     let bits = |what: &str| layer[what].as_u64().unwrap_or(0);
-    let base = match layer["geometry"].as_str().and_then(|text| text.split(' ').next_back()) {
-        Some("rows") => 60,
-        Some("general") => 140,
+    let base = match (layer["kind"].as_str(), layer["variant"].as_str()) {
+        (Some("depthwise"), Some("rows")) => 60,
+        (Some("depthwise"), Some("general")) => 140,
         _ => 100,
     };
     base + 3 * bits("weight_bits") + 2 * bits("input_bits") + bits("output_bits")

@@ -80,7 +80,7 @@ fn an_agent_that_dies_again_and_again_finds_the_same() {
 fn predictions_are_stored_and_right_where_every_layer_was_measured() {
     let folder = tempfile::tempdir().expect("a folder");
     let profiled = FakeDaemon::new(campaign(&folder, "profile"));
-    profiled.lock().start["budget"] = 60.into();
+    profiled.lock().start["budget"] = 200.into();
     profiled.lock().start["limits_asked"] = json!({"flash": null, "ram": null, "latency": null});
     run_to_end(&profiled);
     let episodes = profiled.lock().episodes.clone();

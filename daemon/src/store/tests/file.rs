@@ -26,6 +26,73 @@ fn an_older_database_is_brought_up_to_date() {
     assert_eq!(db.candidates(1, None).expect("read")[0].predicted_ticks, None);
 }
 
+/// A database whose variants were the last words of geometries: they get a column of their own, and nothing is lost.
+#[test]
+fn variants_that_were_words_of_a_geometry_become_a_column() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hil.sqlite");
+    let old = Connection::open(&path).expect("created");
+    for sql in [
+        include_str!("../migrations/0001_base.sql"),
+        include_str!("../migrations/0002_predictions.sql"),
+        include_str!("../migrations/0003_comparison.sql"),
+        include_str!("../migrations/0004_training.sql"),
+        include_str!("../migrations/0005_objective.sql"),
+    ] {
+        old.execute_batch(sql).expect("the schema of then");
+    }
+    old.pragma_update(None, "user_version", 5).expect("set");
+    let layers = [
+        json!({ "name": "dw", "kind": "depthwise", "weight_bits": 4, "input_bits": 8, "output_bits": 2, "geometry": "depthwise 6x6x8->6x6x8 k3x3 rows" }),
+        json!({ "name": "pool", "kind": "average_pool", "weight_bits": null, "input_bits": 2, "output_bits": 8, "geometry": "average_pool 6x6x8->1x1x8" }),
+        json!({ "name": "pw", "kind": "conv2d", "weight_bits": 4, "input_bits": 8, "output_bits": 2, "geometry": "conv2d 1x1x8->1x1x8 k1x1 general" }),
+    ];
+    let policy = json!({ "layers": layers }).to_string();
+    old.execute_batch(&format!(
+        "PRAGMA foreign_keys = 0;
+         INSERT INTO models VALUES (1, '/m');
+         INSERT INTO campaigns (id, name, model, data, strategy, seed, budget, board_types, unit, warmup, repeats, limits_asked,
+           options, state, created_at)
+         VALUES (1, 'old', 1, '/d', 'ddpg', 1, 9, '[\"mps2-an386\"]', 'instructions', 1, 3, '{{}}', '{{}}', 'finished', '');
+         INSERT INTO episodes (id, campaign, idx, client_key, strategy, policy, flash_bytes, ram_bytes, state, wall, created_at)
+         VALUES (1, 1, 0, 'k', 'ddpg', '{policy}', 1, 1, 'infeasible', '{{}}', '');
+         INSERT INTO layer_measurements (measurement, idx, kind, weight_bits, input_bits, output_bits, ticks, geometry) VALUES
+           (1, 0, 'depthwise', 4, 8, 2, 70, 'depthwise 6x6x8->6x6x8 k3x3 rows'), (1, 1, 'average_pool', NULL, 2, 8, 5, NULL);
+         INSERT INTO layer_costs (board_type, runner_sha256, firmware_revision, geometry, weight_bits, input_bits, output_bits,
+           samples, ticks_sum, ticks_min, ticks_max) VALUES
+           ('mps2-an386', 'r1', 'f1', 'depthwise 6x6x8->6x6x8 k3x3 rows', 4, 8, 2, 2, 140, 69, 71),
+           ('mps2-an386', 'r1', 'f1', 'depthwise 6x6x8->6x6x8 k3x3 general', 4, 8, 2, 1, 200, 200, 200),
+           ('mps2-an386', 'r1', 'f1', 'depthwise 6x6x8->6x6x8 k3x3', 4, 8, 2, 1, 60, 60, 60);"
+    ))
+    .expect("rows of then");
+    drop(old);
+    let db = Db::open(&path).expect("brought up to date");
+    let rows = |sql: &str| -> Vec<(String, Option<String>, u64)> {
+        let mut query = db.conn.prepare(sql).expect("SQL");
+        let rows = query.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).expect("asked");
+        rows.collect::<Result<_, _>>().expect("read")
+    };
+    let (dw, word) = ("depthwise 6x6x8->6x6x8 k3x3".to_owned(), |word: &str| Some(word.to_owned()));
+    assert_eq!(
+        rows("SELECT geometry, variant, ticks_sum FROM layer_costs ORDER BY id"),
+        [(dw.clone(), word("rows"), 140), (dw.clone(), word("general"), 200), (dw.clone(), None, 60)]
+    );
+    assert_eq!(
+        rows("SELECT coalesce(geometry, '-'), variant, ticks FROM layer_measurements ORDER BY idx"),
+        [(dw.clone(), word("rows"), 70), ("-".into(), None, 5)]
+    );
+    assert_eq!(
+        rows("SELECT geometry, variant, place FROM variant_costs ORDER BY place"),
+        [(dw.clone(), word("rows"), 1), (dw.clone(), word("general"), 2)]
+    );
+    let policy: String = db.conn.query_row("SELECT policy FROM episodes", [], |row| row.get(0)).expect("kept");
+    let policy: Policy = serde_json::from_str(&policy).expect("a policy");
+    let told: Vec<_> = policy.layers.iter().map(|layer| (layer.geometry.clone(), layer.variant.clone())).collect();
+    let pool = Some("average_pool 6x6x8->1x1x8".to_owned());
+    assert_eq!(told, [(Some(dw), word("rows")), (pool, None), (word("conv2d 1x1x8->1x1x8 k1x1"), word("general"))]);
+    assert_eq!(policy.layers[1].weight_bits, None, "the rest is as it was");
+}
+
 #[test]
 fn a_newer_schema_and_a_file_that_is_no_database_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -102,6 +169,7 @@ fn sql_that_writes_is_refused_and_sql_that_reads_is_answered() {
         "pareto",
         "front",
         "layer_latency",
+        "variant_costs",
         "candidates_per_hour",
         "candidates",
         "prediction_error",

@@ -98,3 +98,23 @@ fn rejected_measurements_are_kept_and_never_reused() {
     assert_eq!(attempts, [(1, false), (2, true)]);
     assert_eq!(db.candidate(id).expect("there").ticks, Some(101));
 }
+
+#[test]
+fn variants_of_a_layer_are_counted_apart_and_told_beside_each_other() {
+    let (mut db, campaign) = furnished();
+    db.set_board_runner("v1", Some("r1")).expect("set");
+    db.board_seen("v1", "c1", "f1").expect("seen");
+    for (index, (variant, ticks)) in [("map", 100), ("rows", 90), ("rows", 92)].into_iter().enumerate() {
+        let mut by = proposal(index as u32, Some(IMAGE));
+        by.policy.layers[0].variant = Some(variant.into());
+        db.propose(campaign, &by).expect("accepted");
+        let id = db.episode_id(EpisodeKey { campaign, index: index as u32 }).expect("there");
+        db.add_measurement(&measurement(Some(id), ticks)).expect("stored");
+        let layers = db.episode_measurements(id).expect("there").remove(0).layers;
+        assert_eq!(layers[0].variant.as_deref(), Some(variant));
+    }
+    let told = db.variant_costs(campaign).expect("read");
+    let costs: Vec<_> = told[0].costs.iter().map(|cost| (cost.variant.as_str(), cost.samples, cost.ticks)).collect();
+    assert_eq!(costs, [("rows", 2, 91.0), ("map", 1, 100.0)]);
+    assert_eq!((told.len(), &told[0].layers, told[0].latest.as_deref()), (1, &vec!["conv1".to_owned()], Some("rows")));
+}

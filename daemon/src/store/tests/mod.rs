@@ -69,6 +69,7 @@ fn measurement(episode: Option<i64>, ticks: u64) -> NewMeasurement {
         layers: vec![crate::types::LayerTicks {
             index: 0,
             kind: "conv2d".into(),
+            variant: None,
             weight_bits: Some(4),
             input_bits: 8,
             output_bits: 2,

@@ -12,7 +12,7 @@ const FIT_DEVIATION: f64 = 0.02;
 /// Parts that measured layers are divided into, to see how well each is estimated from the others.
 const PARTS: usize = 8;
 
-/// An operator and its variant, if that is not the usual one.
+/// An operator and the variant of its kernel.
 type Kind = (String, Option<Variant>);
 
 /// What is learned about layers in general.
@@ -20,8 +20,8 @@ type Kind = (String, Option<Variant>);
 pub struct Estimator {
     /// Per kind: coefficients of [`features`].
     fits: BTreeMap<Kind, Vec<f64>>,
-    /// Per geometry without bits: what was measured.
-    known: HashMap<String, Vec<(CostKey, f64)>>,
+    /// Per geometry without bits, and variant: what was measured.
+    known: HashMap<Kind, Vec<(CostKey, f64)>>,
 }
 
 /// What a geometry's text says, in numbers.
@@ -38,11 +38,10 @@ impl Estimator {
         let mut rows: Vec<(&CostKey, f64)> = rows.collect();
         rows.sort_by(|a, b| a.0.cmp(b.0));
         let mut by_kind: BTreeMap<Kind, Vec<(&CostKey, f64)>> = BTreeMap::new();
-        let mut known: HashMap<String, Vec<(CostKey, f64)>> = HashMap::new();
+        let mut known: HashMap<Kind, Vec<(CostKey, f64)>> = HashMap::new();
         for (key, ticks) in rows {
-            let (name, variant) = kind(&key.geometry);
-            by_kind.entry((name.into(), variant)).or_default().push((key, ticks));
-            known.entry(place(&key.geometry).into()).or_default().push((key.clone(), ticks));
+            by_kind.entry((operator(&key.geometry).into(), key.variant)).or_default().push((key, ticks));
+            known.entry((place(&key.geometry).into(), key.variant)).or_default().push((key.clone(), ticks));
         }
         Self { fits: by_kind.into_iter().map(|(kind, rows)| (kind, coefficients(&rows))).collect(), known }
     }
@@ -70,14 +69,14 @@ impl Estimator {
         self.fits.is_empty()
     }
 
-    /// Ticks of a layer; `None` when no layer of its kind was measured.
+    /// Ticks of a layer; `None` when no layer of its operator was measured.
     ///
     /// The output's width and the other widths cost independently of each other, so that three measurements of the same
     /// geometry at the corners of a parallelogram give the fourth. Otherwise it is the fit for the kind, corrected by how
     /// far that is off for the same geometry at the nearest bits.
     pub fn estimate(&self, key: &CostKey) -> Option<f64> {
         let fit = self.fitted(key)?;
-        let Some(known) = self.known.get(place(&key.geometry)) else { return Some(fit) };
+        let Some(known) = self.known.get(&(place(&key.geometry).into(), key.variant)) else { return Some(fit) };
         if let Some(ticks) = parallelogram(known, key) {
             return Some(ticks);
         }
@@ -91,12 +90,18 @@ impl Estimator {
     }
 
     fn fitted(&self, key: &CostKey) -> Option<f64> {
-        let (name, variant) = kind(&key.geometry);
-        let coefficients = self.fits.get(&(name.into(), variant))?;
+        let coefficients = self.coefficients(key)?;
         let work = Work::of(&key.geometry);
         let sum: f64 = features(key, &work).iter().zip(coefficients).map(|(f, c)| f * c).sum();
         // A fit from few rows may go astray; a layer never takes less than a tick for every sixteen steps.
         Some(sum.max(work.steps / 16.0).max(1.0))
+    }
+
+    /// Those of its kind; where nothing by this variant was measured, those of the operator's most special variant that was.
+    fn coefficients(&self, key: &CostKey) -> Option<&Vec<f64>> {
+        let name = operator(&key.geometry);
+        let others = || self.fits.iter().rev().find(|((other, _), _)| other == name).map(|(_, fit)| fit);
+        self.fits.get(&(name.into(), key.variant)).or_else(others)
     }
 }
 
@@ -152,10 +157,9 @@ fn features(key: &CostKey, work: &Work) -> [f64; FEATURES] {
     features
 }
 
-/// The operator's name, the first word, and the variant's if it is not the usual one, the last.
-fn kind(geometry: &str) -> (&str, Option<Variant>) {
-    let mut words = geometry.split(' ');
-    (words.next().unwrap_or(geometry), words.next_back().and_then(Variant::named))
+/// The operator's name: the first word.
+fn operator(geometry: &str) -> &str {
+    geometry.split(' ').next().unwrap_or(geometry)
 }
 
 /// A geometry without the bits of a second input.

@@ -1,6 +1,6 @@
 //! Which variant of each layer was measured to be fastest.
 
-use super::{LatencyModel, key};
+use super::{CostKey, LatencyModel};
 use bitrack_model::{Bits, Site, Variant, Variants};
 use std::collections::HashMap;
 
@@ -42,8 +42,7 @@ impl LatencyModel {
         let mut tensors = vec![Bits::Eight; self.graph.tensors.len()];
         (tensors[op.inputs[0].0], tensors[op.output.0]) = (input, output);
         let ticks = |board: &str, variant: Variant| {
-            let forced = Variants::told(HashMap::from([((layer, [weights, input, output]), variant)]));
-            let key = key(&self.graph, layer, &tensors, Some(weights), &forced);
+            let key = CostKey::new(&self.graph, layer, &tensors, Some(weights), Some(variant));
             self.layer(board, &key).filter(|known| known.exact).map(|known| known.ticks)
         };
         let usual = Variants::usual(&self.graph, layer, input);

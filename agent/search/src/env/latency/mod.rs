@@ -1,15 +1,17 @@
 //! What an inference will take, layer by layer, from what layers have taken before.
 //!
-//! A layer's ticks depend on its geometry and its bits and on nothing else: what was measured once is exact. What was not is
+//! A layer's ticks depend on its geometry, its bits and the variant of its kernel, and on nothing else: what was measured once is exact. What was not is
 //! estimated, from the same geometry at other bits where possible, else from all layers of its kind.
 
 mod estimate;
 mod fastest;
+mod key;
 
-use crate::candidate::geometry_by;
+pub use key::{CostKey, LayerBits};
+
 use crate::env::Space;
-use bitrack_model::graph::{Graph, TensorId};
-use bitrack_model::{Bits, Variants};
+use bitrack_model::graph::Graph;
+use bitrack_model::{Bits, Variant, Variants};
 use estimate::{Estimator, place};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,28 +19,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// How far a layer may be from what it took before at the same bits, as a share: it depends a little on the numbers in it.
 /// `docs/search.md` has what was measured.
 const MEASURED_ERROR: f64 = 0.02;
-
-/// Bits of everything that a layer's cost depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LayerBits {
-    /// Bits of its weights, if it has any.
-    pub weights: Option<Bits>,
-    /// Bits of its first input.
-    pub input: Bits,
-    /// Bits of its output.
-    pub output: Bits,
-}
-
-/// What ran: a geometry at some bits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CostKey {
-    /// The canonical text of [`geometry`].
-    pub geometry: String,
-    /// The bits.
-    pub bits: LayerBits,
-}
 
 /// Sums of what was measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +75,22 @@ pub struct LayerErrors {
     pub estimated: f64,
 }
 
+/// A candidate as far as its ticks go.
+#[derive(Debug, Clone, Copy)]
+pub struct Ran<'a> {
+    /// One width per slot of the search space.
+    pub bits: &'a [Bits],
+    /// The variant of every layer in its image; of those beyond the end, what would be picked.
+    pub variants: &'a [Variant],
+}
+
+impl<'a> Ran<'a> {
+    /// By what would be picked.
+    pub fn picked(bits: &'a [Bits]) -> Self {
+        Self { bits, variants: &[] }
+    }
+}
+
 /// A predicted latency.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
@@ -121,17 +117,22 @@ impl LatencyModel {
         self.variants = variants;
     }
 
-    /// Learns what a layer took on average, in this or any other network.
+    /// Learns what a layer took on average, in this or any other network. Where no variant was told, a figure of the one that it must have
+    /// been is left as it is.
     pub fn insert(&mut self, board_type: &str, key: CostKey, samples: u64, ticks: f64) {
         let Some(board) = self.boards.get_mut(board_type) else { return };
-        board.table.insert(key, Sum { samples, ticks: (ticks * samples as f64).round() as u64 });
+        let sum = Sum { samples, ticks: (ticks * samples as f64).round() as u64 };
+        match key.variant.is_some() {
+            true => drop(board.table.insert(key, sum)),
+            false => drop(board.table.entry(key.told(&self.graph)).or_insert(sum)),
+        }
         board.estimator = Estimator::default();
     }
 
-    /// Learns from a measurement: the ticks of every layer in the network's order, and those of the whole inference. One of
+    /// Learns from a measurement: what ran, the ticks of every layer in the network's order, and those of the whole inference. One of
     /// another number of layers is ignored.
-    pub fn observe(&mut self, space: &Space, board_type: &str, bits: &[Bits], layers: &[u64], total: u64) {
-        let keys = self.keys(space, bits);
+    pub fn observe(&mut self, space: &Space, board_type: &str, ran: Ran, layers: &[u64], total: u64) {
+        let keys = self.keys(space, ran);
         let Some(board) = self.boards.get_mut(board_type).filter(|_| keys.len() == layers.len()) else { return };
         board.overhead.add(total.saturating_sub(layers.iter().sum()));
         for (key, &ticks) in keys.into_iter().zip(layers) {
@@ -165,11 +166,10 @@ impl LatencyModel {
     /// predicted from others; `None` while one of its layers was measured at no bits at all, or too few were.
     pub fn errors(&self, board_type: &str) -> Option<LayerErrors> {
         let board = self.boards.get(board_type)?;
-        let eight = vec![Bits::Eight; self.graph.tensors.len()];
-        let geometries: Vec<String> =
-            (0..self.graph.layers.len()).map(|layer| self.key_at_eight(layer, &eight).geometry).collect();
-        let own: HashSet<&str> = geometries.iter().map(|geometry| place(geometry)).collect();
-        let of_own = |(key, _): &(&CostKey, &Sum)| own.contains(place(&key.geometry));
+        let picked: Vec<CostKey> = (0..self.graph.layers.len()).flat_map(|layer| self.keys_of(layer)).collect();
+        let own: HashSet<&str> = picked.iter().map(|key| place(&key.geometry)).collect();
+        let kinds: HashSet<_> = picked.iter().map(|key| (place(&key.geometry), key.variant)).collect();
+        let of_own = |(key, _): &(&CostKey, &Sum)| kinds.contains(&(place(&key.geometry), key.variant));
         let mut rows: Vec<(&CostKey, &Sum)> = board.table.iter().filter(of_own).collect();
         let measured: HashSet<&str> = rows.iter().map(|(key, _)| place(&key.geometry)).collect();
         if measured.len() < own.len() {
@@ -187,8 +187,8 @@ impl LatencyModel {
     }
 
     /// Ticks of one inference; `None` while a layer's kind is unknown on some board type.
-    pub fn predict(&self, space: &Space, bits: &[Bits]) -> Option<Prediction> {
-        let keys = self.keys(space, bits);
+    pub fn predict(&self, space: &Space, ran: Ran) -> Option<Prediction> {
+        let keys = self.keys(space, ran);
         let on = |board_type: &String| {
             let start = Prediction { ticks: self.overhead(board_type), exact: true };
             keys.iter().try_fold(start, |sum, key| {
@@ -219,7 +219,7 @@ impl LatencyModel {
         for SavedCost { board_type, key, sum } in saved {
             let Some(board) = self.boards.get_mut(&board_type) else { continue };
             match key {
-                Some(key) => drop(board.table.insert(key, sum)),
+                Some(key) => drop(board.table.insert(key.told(&self.graph), sum)),
                 None => board.overhead = sum,
             }
         }
@@ -228,18 +228,48 @@ impl LatencyModel {
 
     /// The key of one layer when the graph's tensors have these bits.
     pub fn key(&self, layer: usize, tensors: &[Bits], weights: Option<Bits>) -> CostKey {
-        key(&self.graph, layer, tensors, weights, &self.variants)
+        let op = &self.graph.layers[layer];
+        let variant = weights.map(|weights| {
+            let bits = [weights, tensors[op.inputs[0].0], tensors[op.output.0]];
+            self.variants.pick(&self.graph, (layer, bits))
+        });
+        CostKey::new(&self.graph, layer, tensors, weights, variant)
     }
 
-    fn key_at_eight(&self, layer: usize, tensors: &[Bits]) -> CostKey {
-        let weights = self.graph.weight_shape(&self.graph.layers[layer]).map(|_| Bits::Eight);
-        self.key(layer, tensors, weights)
+    /// The keys of a layer's choice of bits by each variant that it has.
+    pub fn by_variants(&self, layer: usize, key: &CostKey) -> Vec<CostKey> {
+        match key.variant {
+            Some(_) => Variants::of_layer(&self.graph, layer, key.bits.input).into_iter().map(|v| key.by(v)).collect(),
+            None => vec![key.clone()],
+        }
+    }
+
+    /// The keys of one layer at all bits, second inputs at 8.
+    fn keys_of(&self, layer: usize) -> Vec<CostKey> {
+        let op = &self.graph.layers[layer];
+        let mut tensors = vec![Bits::Eight; self.graph.tensors.len()];
+        let mut keys = Vec::new();
+        for (input, output) in Bits::ALL.into_iter().flat_map(|input| Bits::ALL.map(|output| (input, output))) {
+            (tensors[op.inputs[0].0], tensors[op.output.0]) = (input, output);
+            match self.graph.weight_shape(op) {
+                Some(_) => keys.extend(Bits::ALL.map(|weights| self.key(layer, &tensors, Some(weights)))),
+                None => keys.push(self.key(layer, &tensors, None)),
+            }
+        }
+        keys
     }
 
     /// The keys of all layers of a candidate.
-    fn keys(&self, space: &Space, bits: &[Bits]) -> Vec<CostKey> {
-        let (tensors, weights) = space.widths(bits);
-        (0..weights.len()).map(|layer| self.key(layer, &tensors, weights[layer])).collect()
+    fn keys(&self, space: &Space, ran: Ran) -> Vec<CostKey> {
+        let (tensors, weights) = space.widths(ran.bits);
+        let key = |layer: usize| {
+            let picked = self.key(layer, &tensors, weights[layer]);
+            match ran.variants.get(layer).copied().filter(|_| picked.variant.is_some()) {
+                Some(variant) => picked.by(variant),
+                None => picked,
+            }
+        };
+        (0..weights.len()).map(key).collect()
     }
 }
 
@@ -253,13 +283,6 @@ impl Ord for Sum {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.samples, self.ticks).cmp(&(other.samples, other.ticks))
     }
-}
-
-fn key(graph: &Graph, index: usize, tensors: &[Bits], weights: Option<Bits>, variants: &Variants) -> CostKey {
-    let layer = &graph.layers[index];
-    let of = |TensorId(tensor): TensorId| tensors[tensor];
-    let bits = LayerBits { weights, input: of(layer.inputs[0]), output: of(layer.output) };
-    CostKey { geometry: geometry_by(graph, index, tensors, weights, variants), bits }
 }
 
 #[cfg(test)]

@@ -21,9 +21,9 @@ fn truth(key: &CostKey) -> u64 {
 }
 
 fn measure(model: &mut LatencyModel, bits: &[Bits]) -> u64 {
-    let layers: Vec<u64> = model.keys(&space(), bits).iter().map(truth).collect();
+    let layers: Vec<u64> = model.keys(&space(), Ran::picked(bits)).iter().map(truth).collect();
     let total = layers.iter().sum::<u64>() + 500;
-    model.observe(&space(), BOARD, bits, &layers, total);
+    model.observe(&space(), BOARD, Ran::picked(bits), &layers, total);
     model.fit();
     total
 }
@@ -32,9 +32,9 @@ fn measure(model: &mut LatencyModel, bits: &[Bits]) -> u64 {
 fn what_was_measured_is_exact_and_nothing_is_known_before() {
     let mut model = model();
     let bits = space().uniform(Bits::Four, Bits::Eight);
-    assert_eq!(model.predict(&space(), &bits), None);
+    assert_eq!(model.predict(&space(), Ran::picked(&bits)), None);
     let total = measure(&mut model, &bits);
-    assert_eq!(model.predict(&space(), &bits), Some(Prediction { ticks: total as f64, exact: true }));
+    assert_eq!(model.predict(&space(), Ran::picked(&bits)), Some(Prediction { ticks: total as f64, exact: true }));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_fourth_corner_follows_from_three() {
     let layer = |weights, output| {
         let mut tensors = vec![Bits::Eight; toy::graph().tensors.len()];
         tensors[3] = output;
-        key(&toy::graph(), 2, &tensors, Some(weights), &Variants::default())
+        self::model().key(2, &tensors, Some(weights))
     };
     for (weights, output) in [(Bits::Eight, Bits::Eight), (Bits::Two, Bits::Eight), (Bits::Eight, Bits::Four)] {
         let key = layer(weights, output);
@@ -60,9 +60,9 @@ fn a_fourth_corner_follows_from_three() {
 fn another_board_types_measurements_are_not_mixed_in() {
     let mut model = model();
     let bits = space().uniform(Bits::Two, Bits::Two);
-    model.observe(&space(), "other", &bits, &[1; 5], 5);
+    model.observe(&space(), "other", Ran::picked(&bits), &[1; 5], 5);
     model.fit();
-    assert_eq!(model.predict(&space(), &bits), None);
+    assert_eq!(model.predict(&space(), Ran::picked(&bits)), None);
 }
 
 proptest! {
@@ -72,8 +72,8 @@ proptest! {
     ) {
         let mut model = model();
         candidates[1..].iter().for_each(|bits| assert!(measure(&mut model, bits) > 0));
-        let predicted = model.predict(&space(), &candidates[0]).expect("all kinds are known").ticks;
-        let truth = model.keys(&space(), &candidates[0]).iter().map(truth).sum::<u64>() as f64 + 500.0;
+        let predicted = model.predict(&space(), Ran::picked(&candidates[0])).expect("all kinds are known").ticks;
+        let truth = model.keys(&space(), Ran::picked(&candidates[0])).iter().map(truth).sum::<u64>() as f64 + 500.0;
         prop_assert!((predicted / truth - 1.0).abs() < 0.1, "{predicted} {truth}");
     }
 
@@ -87,7 +87,7 @@ proptest! {
         let saved = serde_json::to_string(&model.save()).expect("plain data");
         let mut restored = self::model();
         restored.restore(serde_json::from_str(&saved).expect("own text"));
-        prop_assert_eq!(restored.predict(&space(), &asked), model.predict(&space(), &asked));
+        prop_assert_eq!(restored.predict(&space(), Ran::picked(&asked)), model.predict(&space(), Ran::picked(&asked)));
         prop_assert_eq!(restored.save(), model.save());
     }
 }
