@@ -41,7 +41,7 @@ export function layersView(layers, unit, reference) {
 function layerRow(layer, total, most, other) {
   return h("tr", { "data-key": `layer-${layer.index}` },
     h("td", { class: "numeric" }, layer.index),
-    h("td", {}, h("span", { class: "layer-name" }, layer.name), " ", h("small", { class: "muted layer-kind", title: layer.variant ? "operator, and which variant of its kernel computes it" : "operator" },
+    h("td", { class: "layer-cell" }, h("span", { class: "layer-name" }, layer.name), " ", h("small", { class: "muted layer-kind", title: layer.variant ? "operator, and which variant of its kernel computes it" : "operator" },
       layer.variant ? `${layer.kind} \u00b7 ${layer.variant}` : layer.kind)),
     h("td", {}, bitsChip(layer.weight_bits)), h("td", {}, bitsChip(layer.input_bits)), h("td", {}, bitsChip(layer.output_bits)),
     h("td", { class: "numeric wide-only" }, compact(layer.macs)),
