@@ -45,6 +45,8 @@ enum What {
     All,
     /// Every layer of the networks at every combination of weight and activation bits, without images, on both cores.
     Kernels,
+    /// How long exact bit allocation takes for 50 layers under several limits. Fails where it is a second or more.
+    Ilp,
     /// Every strategy at 100 measurements with several seeds, on keyword spotting and the demo's network. Takes hours; goes on
     /// where it was interrupted.
     Search,
@@ -57,6 +59,7 @@ enum What {
 pub fn run(options: &Options) -> Result<()> {
     match options.what {
         What::All => networks(options),
+        What::Ilp => ilp(),
         What::Search => search::run(options.csv.as_deref()),
         What::Kernels => kernels::run(&kernels::Options {
             csv: options.csv.clone(),
@@ -77,6 +80,17 @@ fn networks(options: &Options) -> Result<()> {
     let arguments = ["--campaign", "--cpu", &options.cpu];
     shell::run(&mut shell::command(repo::root().join("target/release/bitrack-bench"), arguments))?;
     host()
+}
+
+/// The solver of `ilp` alone.
+fn ilp() -> Result<()> {
+    setup::prepare(Purpose::Demo)?;
+    let example = ["build", "--release", "--locked", "--package", "bitrack-search", "--example", "solver_speed"];
+    timed("programs", "building the solver's bench", || shell::run(&mut shell::cargo(example)))?;
+    shell::run(&mut shell::command(
+        repo::root().join("target/release/examples/solver_speed"),
+        std::iter::empty::<&str>(),
+    ))
 }
 
 /// The same kernels on this host, beside LiteRT.

@@ -75,13 +75,13 @@ fn random_inputs(samples: usize, len: usize, mut seed: u64) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn keyword_spotting_agrees_on_200_recordings() {
+fn keyword_spotting_agrees_on_1000_recordings() {
     let (Some(model), Some(data)) = (common::data("mlperf_tiny/kws_ds_cnn_int8.tflite"), common::data("kws/eval.npz"))
     else {
         return;
     };
     let Imported::Quantized(network) = import(&model).expect("imports") else { panic!("is an int8 model") };
-    let data = Dataset::npz(&data, Split::Test).expect("reads").first(200);
+    let data = Dataset::npz(&data, Split::Test).expect("reads").first(1000);
     let quant = network.tensors()[network.graph().input.0];
     let mut sample = Vec::new();
     let codes = |index: usize| {
@@ -94,15 +94,15 @@ fn keyword_spotting_agrees_on_200_recordings() {
 
 #[test]
 fn image_classification_agrees_on_random_images() {
-    compare("mlperf_tiny/ic_resnet8_int8.tflite", &random_inputs(20, 32 * 32 * 3, 1));
+    compare("mlperf_tiny/ic_resnet8_int8.tflite", &random_inputs(60, 32 * 32 * 3, 1));
 }
 
 #[test]
 fn visual_wake_words_agrees_on_random_images() {
-    compare("mlperf_tiny/vww_mobilenet_v1_025_int8.tflite", &random_inputs(10, 96 * 96 * 3, 2));
+    compare("mlperf_tiny/vww_mobilenet_v1_025_int8.tflite", &random_inputs(50, 96 * 96 * 3, 2));
 }
 
 #[test]
 fn anomaly_detection_agrees_on_random_spectra() {
-    compare("mlperf_tiny/ad_autoencoder_int8.tflite", &random_inputs(20, 640, 3));
+    compare("mlperf_tiny/ad_autoencoder_int8.tflite", &random_inputs(200, 640, 3));
 }

@@ -73,6 +73,9 @@ impl Dataset {
     /// [`Error::Samples`] when their numbers do not fit, when there is none, or when a value is not finite.
     pub fn new(split: Split, shape: Shape, samples: Samples, labels: Vec<u16>) -> Result<Self> {
         let expected = labels.len() * shape.elements();
+        if labels.is_empty() {
+            return Err(Error::Samples(String::from("there are none")));
+        }
         if expected == 0 || samples.len() != expected {
             let (n, values) = (labels.len(), samples.len());
             return Err(Error::Samples(format!(

@@ -12,6 +12,7 @@ use crate::graph::Shape;
 pub fn load(path: &Path, split: Split) -> Result<Dataset, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut npz = NpzReader::new(file).map_err(|e| e.to_string())?;
+    check_names(&npz.names().map_err(|e| e.to_string())?)?;
     let (dims, samples) = read_samples(&mut npz)?;
     let labels = read_labels(&mut npz)?;
     let shape = match dims[..] {
@@ -24,6 +25,14 @@ pub fn load(path: &Path, split: Split) -> Result<Dataset, String> {
         return Err(format!("x has {} samples, y has {} labels", dims[0], labels.len()));
     }
     Dataset::new(split, shape, samples, labels).map_err(|e| e.to_string())
+}
+
+fn check_names(names: &[String]) -> Result<(), String> {
+    let missing = ["x", "y"].into_iter().find(|&needed| !names.iter().any(|name| name == needed));
+    let complaint = |missing| {
+        format!("it has no array `{missing}`: samples are `x`, labels are `y`; its arrays are `{}`", names.join("`, `"))
+    };
+    missing.map_or(Ok(()), |missing| Err(complaint(missing)))
 }
 
 fn read_samples(npz: &mut NpzReader<File>) -> Result<(Vec<usize>, Samples), String> {
@@ -50,4 +59,27 @@ fn read<T: ReadableElement + Clone>(npz: &mut NpzReader<File>, name: &str) -> Re
     let array: ArrayD<T> = npz.by_name(name).map_err(|e| e.to_string())?;
     let dims = array.shape().to_vec();
     Ok((dims, array.as_standard_layout().into_owned().into_raw_vec_and_offset().0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, Array4};
+    use ndarray_npy::NpzWriter;
+
+    fn refusal(samples: &str, count: usize) -> String {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut npz = NpzWriter::new(file.reopen().expect("opens"));
+        npz.add_array(samples, &Array4::<f32>::zeros((count, 2, 2, 1))).expect("writes");
+        npz.add_array("y", &Array1::<i64>::zeros(count)).expect("writes");
+        npz.finish().expect("writes");
+        load(file.path(), Split::Train).expect_err("is refused")
+    }
+
+    #[test]
+    fn arrays_of_other_names_and_none_at_all_are_told() {
+        let told = "it has no array `x`: samples are `x`, labels are `y`; its arrays are `images`, `y`";
+        assert_eq!(refusal("images", 3), told);
+        assert_eq!(refusal("x", 0), "samples: there are none");
+    }
 }

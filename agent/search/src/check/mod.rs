@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// It cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -22,12 +22,20 @@ pub enum CheckError {
         source: std::io::Error,
     },
     /// It is not of the expected form.
-    #[error("{path}: {source}")]
+    #[error("{path} is not of the form that this check reads")]
     Form {
         /// The file.
         path: PathBuf,
         /// Where and why.
         source: serde_json::Error,
+    },
+    /// It says what makes no sense.
+    #[error("{path}: {reason}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What.
+        reason: String,
     },
     /// A case refers to something the file does not define.
     #[error("{path}: case {case}: {reason}")]

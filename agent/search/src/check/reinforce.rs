@@ -23,7 +23,7 @@ const FACTOR: f64 = 1.10;
 pub fn check_reinforce(path: &Path) -> Result<Tally, CheckError> {
     let file: File = read_json(path)?;
     let in_case = |case: usize| move |reason: String| CheckError::Case { path: path.to_owned(), case, reason };
-    let groups = Groups::new(&file).map_err(in_case(0))?;
+    let groups = Groups::new(&file).map_err(|reason| CheckError::Content { path: path.to_owned(), reason })?;
     let mut tally = Tally::default();
     for (index, case) in file.cases.iter().enumerate() {
         let problem = groups.problem(&case.limit_on, case.limit).map_err(in_case(index))?;

@@ -86,6 +86,10 @@ impl Golden {
 /// A file that cannot be read or is of another form.
 pub fn check_rule_based(path: &Path) -> Result<Tally, CheckError> {
     let file: File = read_json(path)?;
+    if file.rule_based.is_empty() {
+        let reason = "there is nothing to check: `rule_based` must not be empty".into();
+        return Err(CheckError::Content { path: path.to_owned(), reason });
+    }
     let mut tally = Tally::default();
     for (index, case) in file.rule_based.iter().enumerate() {
         let net = case.net();

@@ -7,9 +7,27 @@ const STEPS: usize = 400;
 /// Steps without a better bound after which the step size is halved.
 const STALL: usize = 15;
 
+/// What the best prices are multiplied by, all at once and one by one, for bounds that are better where a part of a selection used more or less of
+/// a resource than its share.
+const AROUND: [f64; 4] = [0.6, 0.77, 1.3, 1.7];
+
+/// The prices around `prices`, in which [`AROUND`] moves all at once or a single one.
+pub fn around(prices: &[f64]) -> Vec<Vec<f64>> {
+    let moved = |one: Option<usize>, factor: f64| {
+        let moves = |resource: usize| one.is_none_or(|one| one == resource);
+        let price = |(resource, price): (usize, &f64)| if moves(resource) { price * factor } else { *price };
+        prices.iter().enumerate().map(price).collect()
+    };
+    let together = (!prices.is_empty()).then_some(None);
+    let alone = (0..prices.len()).filter(|_| prices.len() > 1).map(Some);
+    together.into_iter().chain(alone).flat_map(|one| AROUND.map(|factor| moved(one, factor))).collect()
+}
+
 /// Prices per unit of each resource, and what follows from them.
 #[derive(Debug)]
 pub struct Relaxation {
+    /// Per unit of each resource.
+    pub prices: Vec<f64>,
     /// `cost + prices * uses` of every choice.
     pub reduced: Vec<Vec<f64>>,
     /// `prices * limits`: subtracted from a sum of reduced costs it gives a lower bound on the cost.
@@ -45,7 +63,7 @@ impl Relaxation {
         improve(problem, &mut incumbent, &best.choices);
         let reduced = reduced_costs(problem, &best.prices);
         let offset = best.prices.iter().zip(&problem.limits).map(|(price, limit)| price * limit).sum();
-        Self { reduced, offset, incumbent }
+        Self { prices: best.prices, reduced, offset, incumbent }
     }
 }
 
@@ -84,7 +102,8 @@ impl Trial {
     }
 }
 
-fn reduced_costs(problem: &Problem, prices: &[f64]) -> Vec<Vec<f64>> {
+/// `cost + prices * uses` of every choice.
+pub fn reduced_costs(problem: &Problem, prices: &[f64]) -> Vec<Vec<f64>> {
     let reduced =
         |choice: &super::Choice| choice.cost + prices.iter().zip(&choice.uses).map(|(p, u)| p * u).sum::<f64>();
     problem.groups.iter().map(|group| group.iter().map(reduced).collect()).collect()

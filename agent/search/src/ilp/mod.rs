@@ -1,7 +1,8 @@
 //! Exact bit allocation as a multiple-choice knapsack: one choice per group, least total cost, several limits at once.
 //!
 //! This is HAWQ-V3's integer program (Yao et al. 2021, section 3.3). Solved by Lagrangian relaxation, which gives a lower
-//! bound and fixes most groups, and depth-first branch and bound on what it leaves open. The result is proven optimal.
+//! bound and fixes most groups, and depth-first branch and bound on what it leaves open; where that is too much, by labels as in [`path`]. The result
+//! is proven optimal.
 //! [`path`] solves it where neighbouring groups share a choice, [`network`] states it for a network, and
 //! [`fastest`] asks it for the least ticks.
 
@@ -12,6 +13,8 @@ pub mod path;
 mod search;
 
 use bound::Relaxation;
+use path::{Arc, PathProblem};
+use search::Exhausted;
 
 /// Slack that sums of rounded numbers may have, relative to the limit.
 const ROUNDING: f64 = 1e-9;
@@ -81,9 +84,19 @@ impl Problem {
         self.check()?;
         self.check_each_limit()?;
         let relaxation = Relaxation::new(self);
-        let choices = search::branch_and_bound(self, &relaxation).ok_or(IlpError::Conflict)?;
+        let choices = match search::branch_and_bound(self, &relaxation) {
+            Ok(found) => found.ok_or(IlpError::Conflict)?,
+            Err(Exhausted) => self.as_path().solve(&[])?.arcs,
+        };
         let cost = self.cost(&choices);
         Ok(Solution { choices, cost })
+    }
+
+    /// The same as a path, whose solver drops what another selection dominates: better where many cost nearly the same.
+    fn as_path(&self) -> PathProblem {
+        let arc = |choice: &Choice| Arc { from: 0, to: 0, cost: choice.cost, uses: choice.uses.clone() };
+        let stages = self.groups.iter().map(|group| group.iter().map(arc).collect()).collect();
+        PathProblem { stages, limits: self.limits.clone() }
     }
 
     /// Sum of the costs of a selection.

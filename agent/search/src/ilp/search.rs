@@ -1,7 +1,14 @@
 //! Depth-first branch and bound with the relaxation's bound.
 
-use super::bound::Relaxation;
+use super::bound::{Relaxation, around, reduced_costs};
 use super::{Choice, Problem};
+
+/// Partial selections looked at after which a problem is left to others: a fraction of a second.
+const MAX_NODES: usize = 1_000_000;
+
+/// More partial selections than this search is made for.
+#[derive(Debug)]
+pub struct Exhausted;
 
 /// A choice that is still worth trying.
 #[derive(Debug, Clone)]
@@ -18,6 +25,31 @@ struct Level<'a> {
     candidates: Vec<Candidate<'a>>,
 }
 
+/// A bound at other prices than the relaxation's.
+struct Other {
+    prices: Vec<f64>,
+    offset: f64,
+    /// Least reduced cost of all levels from each on.
+    rest: Vec<f64>,
+}
+
+impl Other {
+    fn new(problem: &Problem, levels: &[Level], prices: Vec<f64>) -> Self {
+        let reduced = reduced_costs(problem, &prices);
+        let least = |level: &Level| least(&reduced[level.group]);
+        let mut rest = vec![0.0; levels.len() + 1];
+        (0..levels.len()).rev().for_each(|at| rest[at] = rest[at + 1] + least(&levels[at]));
+        let offset = prices.iter().zip(&problem.limits).map(|(price, limit)| price * limit).sum();
+        Self { prices, offset, rest }
+    }
+
+    /// No selection costs less that begins with levels before `depth` of this cost and these uses.
+    fn of(&self, cost: f64, uses: &[f64], depth: usize) -> f64 {
+        let priced: f64 = self.prices.iter().zip(uses).map(|(price, used)| price * used).sum();
+        cost + priced + self.rest[depth] - self.offset
+    }
+}
+
 /// The state of the search.
 struct Search<'a> {
     levels: Vec<Level<'a>>,
@@ -30,10 +62,15 @@ struct Search<'a> {
     best_cost: f64,
     best: Option<Vec<usize>>,
     taken: Vec<usize>,
+    nodes: usize,
+    others: Vec<Other>,
 }
 
 /// The selection of least cost; `None` when none meets the limits.
-pub fn branch_and_bound(problem: &Problem, relaxation: &Relaxation) -> Option<Vec<usize>> {
+///
+/// # Errors
+/// [`Exhausted`] when neither is proven after many partial selections.
+pub fn branch_and_bound(problem: &Problem, relaxation: &Relaxation) -> Result<Option<Vec<usize>>, Exhausted> {
     let incumbent = relaxation.incumbent.clone();
     let best_cost = incumbent.as_ref().map_or(f64::INFINITY, |choices| problem.cost(choices));
     let levels = levels(problem, relaxation, best_cost);
@@ -44,19 +81,20 @@ pub fn branch_and_bound(problem: &Problem, relaxation: &Relaxation) -> Option<Ve
         ceilings: (0..resources).map(|r| problem.ceiling(r)).collect(),
         offset: relaxation.offset,
         taken: vec![0; levels.len()],
+        others: around(&relaxation.prices).into_iter().map(|prices| Other::new(problem, &levels, prices)).collect(),
         levels,
         best_cost,
         best: incumbent,
+        nodes: 0,
     };
-    search.descend(0, 0.0, 0.0, &vec![0.0; resources]);
-    search.best
+    search.descend(0, 0.0, 0.0, &vec![0.0; resources])?;
+    Ok(search.best)
 }
 
 /// Drops choices that cannot be in a better selection than the incumbent, and those that another choice of the group beats in
 /// everything. Groups with most to lose by a wrong choice come first.
 fn levels<'a>(problem: &'a Problem, relaxation: &Relaxation, best_cost: f64) -> Vec<Level<'a>> {
-    let least = |group: &Vec<f64>| group.iter().copied().fold(f64::INFINITY, f64::min);
-    let bound: f64 = relaxation.reduced.iter().map(least).sum::<f64>() - relaxation.offset;
+    let bound: f64 = relaxation.reduced.iter().map(|group| least(group)).sum::<f64>() - relaxation.offset;
     let level = |(group, choices): (usize, &'a Vec<Choice>)| {
         let reduced = &relaxation.reduced[group];
         let least = least(reduced);
@@ -73,6 +111,10 @@ fn levels<'a>(problem: &'a Problem, relaxation: &Relaxation, best_cost: f64) -> 
     };
     levels.sort_by(|a, b| spread(b).total_cmp(&spread(a)));
     levels
+}
+
+fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 fn dominated(choices: &[Choice], index: usize) -> bool {
@@ -98,14 +140,18 @@ fn tolerance(cost: f64) -> f64 {
 }
 
 impl Search<'_> {
-    fn descend(&mut self, depth: usize, cost: f64, reduced: f64, uses: &[f64]) {
+    fn descend(&mut self, depth: usize, cost: f64, reduced: f64, uses: &[f64]) -> Result<(), Exhausted> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(Exhausted);
+        }
         if depth == self.levels.len() {
             if cost < self.best_cost {
                 let mut choices = vec![0; self.levels.len()];
                 self.levels.iter().zip(&self.taken).for_each(|(level, &index)| choices[level.group] = index);
                 (self.best_cost, self.best) = (cost, Some(choices));
             }
-            return;
+            return Ok(());
         }
         for at in 0..self.levels[depth].candidates.len() {
             let candidate = &self.levels[depth].candidates[at];
@@ -113,14 +159,17 @@ impl Search<'_> {
             let reduced = reduced + candidate.reduced;
             // Candidates are sorted: the next ones are no better.
             if reduced + self.reduced_rest[depth + 1] - self.offset >= self.best_cost - tolerance(self.best_cost) {
-                return;
+                break;
             }
             let uses: Vec<f64> = uses.iter().zip(&candidate.choice.uses).map(|(sum, more)| sum + more).collect();
             let fits = |r: usize| uses[r] + self.uses_rest[r][depth + 1] <= self.ceilings[r];
-            if (0..uses.len()).all(fits) {
+            let ceiling = self.best_cost - tolerance(self.best_cost);
+            let promises = |other: &Other| other.of(cost, &uses, depth + 1) < ceiling;
+            if (0..uses.len()).all(fits) && self.others.iter().all(promises) {
                 self.taken[depth] = index;
-                self.descend(depth + 1, cost, reduced, &uses);
+                self.descend(depth + 1, cost, reduced, &uses)?;
             }
         }
+        Ok(())
     }
 }

@@ -43,6 +43,28 @@ proptest! {
     }
 }
 
+/// Layers that are all alike: exchanging two of them changes nothing, so that very many selections cost the same.
+fn alike(layers: usize) -> Problem {
+    let choice = |choice: i32| {
+        let (weights, activations) = (0.5f64.powi(choice / 3), 0.5f64.powi(choice % 3));
+        Choice { cost: 1.0 / weights + 1.0 / activations - 2.0, uses: vec![weights, activations] }
+    };
+    Problem { groups: vec![(0..9).map(choice).collect(); layers], limits: vec![0.55 * layers as f64; 2] }
+}
+
+#[test]
+fn what_branching_gives_up_is_solved_as_a_path() {
+    let problem = alike(50);
+    assert!(search::branch_and_bound(&problem, &Relaxation::new(&problem)).is_err(), "otherwise this tests nothing");
+    let solution = problem.solve().expect("feasible");
+    assert!(problem.meets_limits(&solution.choices));
+    // Per resource: 50 layers of 1, 2 or 4 quarters in 110 quarters, which cost 0, 1 and 3. Narrowing to a half saves 2 quarters for 1, and on
+    // to a quarter 1 more for 2.
+    assert_eq!(solution.cost, 2.0 * 45.0);
+    let small = alike(5);
+    assert_eq!(small.as_path().solve(&[]).expect("feasible").cost, brute_force(&small).expect("feasible"));
+}
+
 /// Like a network: narrower weights or activations cost accuracy and save flash, RAM traffic and time.
 fn network(layers: usize, seed: u64) -> Problem {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -20,16 +20,16 @@ pub enum Scheme {
 pub struct ChainLayer {
     /// Output channels.
     #[serde(rename = "co")]
-    pub outputs: u64,
+    pub outputs: u32,
     /// Number of weights.
     #[serde(rename = "w")]
-    pub weights: u64,
+    pub weights: u32,
     /// Values read.
     #[serde(rename = "xin")]
-    pub input_elements: u64,
+    pub input_elements: u32,
     /// Values written.
     #[serde(rename = "xout")]
-    pub output_elements: u64,
+    pub output_elements: u32,
 }
 
 /// Layers in order; each reads what the one before wrote. The first input and the last output have 8 bits.
@@ -69,7 +69,7 @@ impl Chain {
     pub fn cut(&self, scheme: Scheme, flash: u64, ram: u64) -> Result<CutPolicy, Infeasible> {
         let layers = self.cut_layers();
         let activations = cut_activations(&layers, self.layers.len().saturating_sub(1), ram)?;
-        let counts: Vec<u64> = self.layers.iter().map(|layer| layer.weights).collect();
+        let counts: Vec<u64> = self.layers.iter().map(|layer| layer.weights.into()).collect();
         let flash_bytes =
             |weights: &[Bits]| self.weight_bytes(weights) + self.parameter_bytes(scheme, weights, &activations);
         let weights = cut_weights(&counts, flash, flash_bytes)?;
@@ -84,7 +84,7 @@ impl Chain {
 
     fn cut_layers(&self) -> Vec<CutLayer> {
         let last = self.layers.len().saturating_sub(1);
-        let bytes = |elements: u64| Bits::ALL.map(|bits| packed(elements, bits));
+        let bytes = |elements: u32| Bits::ALL.map(|bits| packed(elements, bits));
         let cut = |(i, layer): (usize, &ChainLayer)| CutLayer {
             input: i.checked_sub(1),
             output: (i < last).then_some(i),
@@ -101,7 +101,7 @@ impl Chain {
     fn parameter_bytes(&self, scheme: Scheme, weights: &[Bits], activations: &[Bits]) -> u64 {
         let last = self.layers.len().saturating_sub(1);
         let cost = |(i, layer): (usize, &ChainLayer)| {
-            let co = layer.outputs;
+            let co = u64::from(layer.outputs);
             let narrow = weights[i] != Bits::Eight || activations.get(i).is_some_and(|&bits| bits != Bits::Eight);
             match scheme {
                 Scheme::PerLayer if i == last || !narrow => 4 * co + 20,
@@ -114,6 +114,6 @@ impl Chain {
     }
 }
 
-fn packed(elements: u64, bits: Bits) -> u64 {
-    (elements * u64::from(bits.get())).div_ceil(8)
+fn packed(elements: u32, bits: Bits) -> u64 {
+    (u64::from(elements) * u64::from(bits.get())).div_ceil(8)
 }

@@ -1,22 +1,56 @@
 //! What the rest of a path must cost and use at least.
 
+use super::super::bound::around;
 use super::{Arc, PathProblem};
 
 /// Steps of the subgradient method.
 const STEPS: usize = 400;
 /// Steps without a better bound after which the step size is halved.
 const STALL: usize = 8;
+/// The bound that is best for whole paths, and some at prices around its own: a partial path that has used more or less of a resource than
+/// its share so far is often bounded better by one of those.
+#[derive(Debug)]
+pub struct Bounds {
+    best: Bound,
+    around: Vec<Bound>,
+}
+
+impl Bounds {
+    /// Bounds on the costs of a problem's paths.
+    pub fn new(problem: &PathProblem) -> Self {
+        let best = Bound::new(problem);
+        let around = around(&best.prices).into_iter().map(|prices| Bound::at(problem, prices)).collect();
+        Self { best, around }
+    }
+
+    /// No path within the limits costs less.
+    pub fn lowest(&self) -> f64 {
+        self.best.lowest()
+    }
+
+    /// Cost of the best path within the limits that was met on the way; infinite if there was none.
+    pub fn upper(&self) -> f64 {
+        self.best.upper
+    }
+
+    /// Whether a path may cost at most `ceiling` that begins with a partial one of these uses and cost and goes on from `state` before
+    /// `stage`.
+    pub fn allow(&self, ceiling: f64, uses: &[f64], cost: f64, stage: usize, state: usize) -> bool {
+        let allows = |bound: &Bound| bound.of(uses, cost, stage, state) <= ceiling;
+        allows(&self.best) && self.around.iter().all(allows)
+    }
+}
 
 /// The Lagrangian relaxation at good prices: limits become prices per unit of each resource.
 #[derive(Debug)]
-pub struct Bound {
+struct Bound {
     prices: Vec<f64>,
     /// Least reduced cost from each state before each stage to the end.
     to_go: Vec<Vec<f64>>,
     /// Prices times limits.
     offset: f64,
     /// Cost of the best path within the limits that was met on the way; infinite if there was none.
-    pub upper: f64,
+    upper: f64,
 }
 
 /// The path that is cheapest at some prices: its cost without them, and how far it is above each limit.
@@ -27,7 +61,7 @@ struct Cheapest {
 
 impl Bound {
     /// Prices that make the bound (nearly) as high as it gets, by Polyak's subgradient steps towards the best path met so far.
-    pub fn new(problem: &PathProblem) -> Self {
+    fn new(problem: &PathProblem) -> Self {
         let mut best = Self::at(problem, vec![0.0; problem.limits.len()]);
         let mut upper = f64::INFINITY;
         let (mut scale, mut stalled) = (1.0, 0);
@@ -62,13 +96,13 @@ impl Bound {
     }
 
     /// No path within the limits costs less.
-    pub fn lowest(&self) -> f64 {
+    fn lowest(&self) -> f64 {
         self.to_go[0].first().map_or(f64::INFINITY, |least| least - self.offset)
     }
 
     /// No path within the limits costs less that begins with a partial one of these uses and cost and goes on from `state`
     /// before `stage`.
-    pub fn of(&self, uses: &[f64], cost: f64, stage: usize, state: usize) -> f64 {
+    fn of(&self, uses: &[f64], cost: f64, stage: usize, state: usize) -> f64 {
         let priced: f64 = self.prices.iter().zip(uses).map(|(price, used)| price * used).sum();
         cost + priced + self.to_go[stage][state] - self.offset
     }

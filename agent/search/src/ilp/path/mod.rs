@@ -5,17 +5,21 @@
 //! RAM in use while it runs, is decided when arcs are made; flash and time add up over a path.
 //!
 //! Solved by labels from stage to stage (Desrochers and Soumis 1988), pruned by what the rest must use at least, by dominance,
-//! and by a Lagrangian bound. The first pass keeps only labels whose bound is close to the best possible; each pass that ends
+//! and by Lagrangian bounds. The first pass keeps only labels whose bound is close to the best possible; each pass that ends
 //! without a path allows more, so that the first path found is proven cheapest.
 
 mod bound;
+mod front;
 
 use super::{IlpError, ROUNDING};
-use bound::Bound;
+use bound::Bounds;
+use front::undominated;
 use std::collections::HashMap;
 
 /// Labels of one stage after which a problem is given up as too hard.
 const MAX_LABELS: usize = 400_000;
+/// How much more is allowed after a pass without a path. Work grows by more than that from pass to pass, and the last one decides.
+const GROWTH: f64 = 1.5;
 
 /// One choice in a stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +53,7 @@ pub struct Path {
 }
 
 /// A partial path.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Label {
     state: usize,
     cost: f64,
@@ -121,7 +125,7 @@ impl Forbidden {
 #[derive(Debug)]
 pub struct Solver<'a> {
     problem: &'a PathProblem,
-    bound: Bound,
+    bounds: Bounds,
     least: Vec<Vec<Vec<f64>>>,
     /// How far above the bound paths are looked for; nothing that is not forbidden is below all that was looked for.
     allowance: f64,
@@ -138,14 +142,14 @@ impl Solver<'_> {
         // The dearest path itself may be all that is left, and sums in another order differ in their last bits.
         let dearest = dearest + ROUNDING * dearest.abs().max(1.0);
         loop {
-            let ceiling = self.bound.lowest() + self.allowance;
+            let ceiling = self.bounds.lowest() + self.allowance;
             if let Some(path) = self.pass(forbidden, ceiling)? {
                 return Ok(path);
             }
             if ceiling >= dearest {
                 return Err(IlpError::Conflict);
             }
-            self.allowance *= 2.0;
+            self.allowance *= GROWTH;
         }
     }
 
@@ -156,19 +160,21 @@ impl Solver<'_> {
 
     /// One pass over the stages that keeps what may end at `ceiling` or below.
     fn pass(&mut self, forbidden: &Forbidden, ceiling: f64) -> Result<Option<Path>, IlpError> {
-        let Self { problem, bound, least, .. } = self;
-        let uses = vec![0.0; problem.limits.len()];
-        let start = Label { state: 0, cost: 0.0, uses, parent: 0, arc: 0, marks: [Some(0); 2] };
+        let Self { problem, bounds, least, .. } = self;
+        let mut uses = vec![0.0; problem.limits.len()];
+        let start = Label { state: 0, cost: 0.0, uses: uses.clone(), parent: 0, arc: 0, marks: [Some(0); 2] };
         let mut kept = vec![vec![start]];
         for (stage, arcs) in problem.stages.iter().enumerate() {
             let mut labels = Vec::new();
             for (parent, label) in kept[stage].iter().enumerate() {
                 for (index, arc) in arcs.iter().enumerate().filter(|(_, arc)| arc.from == label.state) {
-                    let next = label.extended(parent, index, arc, forbidden.marks(label.marks, stage, index));
+                    let cost = label.cost + arc.cost;
+                    uses.iter_mut().zip(label.uses.iter().zip(&arc.uses)).for_each(|(sum, (a, b))| *sum = a + b);
                     let to_go = |r: usize| least[r][stage + 1][arc.to];
-                    let fits = (0..next.uses.len()).all(|r| next.uses[r] + to_go(r) <= problem.ceiling(r));
-                    if fits && bound.of(&next.uses, next.cost, stage + 1, arc.to) <= ceiling {
-                        labels.push(next);
+                    let fits = (0..uses.len()).all(|r| uses[r] + to_go(r) <= problem.ceiling(r));
+                    if fits && bounds.allow(ceiling, &uses, cost, stage + 1, arc.to) {
+                        let marks = forbidden.marks(label.marks, stage, index);
+                        labels.push(Label { state: arc.to, cost, uses: uses.clone(), parent, arc: index, marks });
                     }
                 }
             }
@@ -209,14 +215,14 @@ impl PathProblem {
                 return Err(IlpError::Infeasible { resource, minimum, limit });
             }
         }
-        let bound = Bound::new(self);
-        if !bound.lowest().is_finite() {
+        let bounds = Bounds::new(self);
+        if !bounds.lowest().is_finite() {
             return Err(IlpError::Conflict);
         }
         // Nearly always the optimum is within a small part of the gap to the best path known.
-        let known = if bound.upper.is_finite() { bound.upper } else { self.dearest() };
-        let allowance = ((known - bound.lowest()).abs() / 64.0).max(1e-9);
-        Ok(Solver { problem: self, bound, least, allowance, labels: 0 })
+        let known = if bounds.upper().is_finite() { bounds.upper() } else { self.dearest() };
+        let allowance = ((known - bounds.lowest()).abs() / 64.0).max(1e-9);
+        Ok(Solver { problem: self, bounds, least, allowance, labels: 0 })
     }
 
     /// The cheapest complete label that is no excluded path.
@@ -272,76 +278,6 @@ impl PathProblem {
             }
         }
         Ok(())
-    }
-}
-
-impl Label {
-    fn extended(&self, parent: usize, index: usize, arc: &Arc, marks: Marks) -> Self {
-        Self {
-            state: arc.to,
-            cost: self.cost + arc.cost,
-            uses: self.uses.iter().zip(&arc.uses).map(|(sum, more)| sum + more).collect(),
-            parent,
-            arc: index,
-            marks,
-        }
-    }
-}
-
-/// Drops labels that another one dominates.
-fn undominated(mut labels: Vec<Label>) -> Vec<Label> {
-    labels.sort_by(|a, b| a.state.cmp(&b.state).then(a.cost.total_cmp(&b.cost)));
-    let mut kept: Vec<Label> = Vec::new();
-    let mut fronts: HashMap<Marks, Front> = HashMap::new();
-    for label in labels {
-        if kept.last().is_some_and(|last| last.state != label.state) {
-            fronts.clear();
-        }
-        // The beginning of a forbidden path dominates those of the same one only: some continuations of it are forbidden.
-        let [one, other] = label.marks;
-        let freer = [[None, None], [one, None], [None, other], [one, other]];
-        if freer.iter().any(|marks| fronts.get(marks).is_some_and(|front| front.reaches(&label.uses))) {
-            continue;
-        }
-        fronts.entry(label.marks).or_default().add(&label.uses);
-        kept.push(label);
-    }
-    kept
-}
-
-/// The least uses among labels of one state that cost no more than what comes next.
-///
-/// With two resources, which is nearly every campaign (flash, and the ticks of one board type), a staircase: the first
-/// ascending, the second descending, so that one binary search answers.
-#[derive(Debug, Default)]
-struct Front {
-    steps: Vec<(f64, f64)>,
-    /// For any other number of resources: all of them.
-    others: Vec<Vec<f64>>,
-}
-
-impl Front {
-    /// Whether some label uses no more of anything.
-    fn reaches(&self, uses: &[f64]) -> bool {
-        match *uses {
-            [first, second] => {
-                let at = self.steps.partition_point(|step| step.0 <= first);
-                at.checked_sub(1).is_some_and(|below| self.steps[below].1 <= second)
-            }
-            _ => self.others.iter().any(|other| other.iter().zip(uses).all(|(a, b)| a <= b)),
-        }
-    }
-
-    /// Adds a label that nothing here reaches.
-    fn add(&mut self, uses: &[f64]) {
-        match *uses {
-            [first, second] => {
-                let at = self.steps.partition_point(|step| step.0 < first);
-                let covered = self.steps[at..].iter().take_while(|step| step.1 >= second).count();
-                self.steps.splice(at..at + covered, [(first, second)]);
-            }
-            _ => self.others.push(uses.to_vec()),
-        }
     }
 }
 

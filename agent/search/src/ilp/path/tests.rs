@@ -22,7 +22,11 @@ fn all_paths(problem: &PathProblem) -> Vec<(f64, Vec<usize>)> {
 }
 
 fn problem() -> impl Strategy<Value = PathProblem> {
-    let arc = (0usize..3, 0usize..3, 0u32..60, prop::collection::vec(0u32..30, 2));
+    (0usize..5).prop_flat_map(problem_of)
+}
+
+fn problem_of(resources: usize) -> impl Strategy<Value = PathProblem> {
+    let arc = (0usize..3, 0usize..3, 0u32..60, prop::collection::vec(0u32..30, resources));
     let arc = arc.prop_map(|(from, to, cost, uses)| Arc {
         from,
         to,
@@ -30,7 +34,7 @@ fn problem() -> impl Strategy<Value = PathProblem> {
         uses: uses.into_iter().map(f64::from).collect(),
     });
     let stages = prop::collection::vec(prop::collection::vec(arc, 1..9), 1..6);
-    let limits = prop::collection::vec((0u32..120).prop_map(f64::from), 2);
+    let limits = prop::collection::vec((0u32..120).prop_map(f64::from), resources);
     (stages, limits).prop_map(|(mut stages, limits)| {
         stages[0].iter_mut().for_each(|arc| arc.from = 0);
         PathProblem { stages, limits }
@@ -102,23 +106,4 @@ fn malformed_stages_are_refused() {
     let nan = Arc { from: 0, to: 0, cost: f64::NAN, uses: vec![] };
     let problem = PathProblem { stages: vec![vec![nan]], limits: vec![] };
     assert!(matches!(problem.solve(&[]), Err(IlpError::Malformed { .. })));
-}
-
-#[test]
-fn the_staircase_of_two_resources_says_what_a_list_of_all_says() {
-    let mut state = 5u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        f64::from((state >> 59) as u32)
-    };
-    let (mut front, mut all) = (Front::default(), Vec::<[f64; 2]>::new());
-    for _ in 0..500 {
-        let uses = [next(), next()];
-        let reached = all.iter().any(|other| other[0] <= uses[0] && other[1] <= uses[1]);
-        assert_eq!(front.reaches(&uses), reached, "{uses:?} {:?}", front.steps);
-        if !reached {
-            front.add(&uses);
-            all.push(uses);
-        }
-    }
 }
