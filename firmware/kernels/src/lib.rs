@@ -18,9 +18,9 @@
 #![cfg_attr(not(test), no_std)]
 #![warn(missing_docs)]
 
-/// The revision of everything `pack`, the channel constants, the numbers of variants, scratch and overlays promise to `run`. An image of one revision means
-/// nothing to another, so images carry it and a runner refuses a foreign one. Raise it with every change of a layout;
-/// `tests/layout.rs` notices when that was forgotten.
+/// The revision of everything `pack`, the channel constants, the numbers of variants, scratch and overlays promise to `run`. An image of one
+/// revision means nothing to another, so images carry it and a runner refuses a foreign one. Raise it with every change of any of these;
+/// `tests/layout.rs` notices when that was forgotten for what `pack` writes, and for nothing else.
 pub const LAYOUT: u16 = 7;
 
 pub mod activations;
